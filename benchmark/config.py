@@ -1,0 +1,300 @@
+"""Validated configuration: what `params.yaml` and the studies' data files may say.
+
+Nothing here imports torch. Unknown keys, wrong types and values out of range are refused with one sentence.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from benchmark.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, strict about types, and without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class EncoderConfig(Config):
+    """Base of an encoder's configuration. ``width`` scales the channel counts of the published network."""
+
+    width: Positive = Field(1.0, description="factor on the published channel counts")
+
+
+class MethodConfig(Config):
+    """Base of a method's configuration."""
+
+
+class Training(Config):
+    """How a method is optimised; a method's module states its published values as its own defaults."""
+
+    optimizer: Literal["sgd", "adam", "adamw"] = "adam"
+    lr: Positive = 1e-3
+    momentum: Fraction = 0.9
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    steps: Annotated[int, Field(ge=0)] | None = None
+    epochs: Count | None = None
+    batch_size: Count = 128
+    schedule: Literal["constant", "cosine", "multistep"] = "constant"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    milestones: tuple[Fraction, ...] = Field((), description="fractions of the run at which lr is multiplied by gamma")
+    gamma: Fraction = 0.1
+    clip_norm: Positive | None = None
+    precision: Literal["float32", "bf16"] = "float32"
+    max_clips: Count | None = Field(None, description="use at most so many training clips (a seeded subset)")
+    checkpoint_every: Count = 200
+    log_every: Count = 10
+    snapshots: tuple[Annotated[int, Field(ge=0)], ...] = Field((), description="steps whose encoder is exported too")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Training:
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("set steps or epochs, not both")
+        return self
+
+
+class Protocol(Config):
+    """How a run is scored on a task. Named and versioned in a study's data file, e.g. ``linear@transfer``."""
+
+    version: Count = 1
+    head: Literal["converged", "adam", "knn", "own"] = Field(
+        description="converged: convex solver to its optimum; adam: minibatch training as published; "
+        "knn: cosine vote; own: the classifier trained together with the encoder"
+    )
+    unit: Literal["clip", "slice"] = Field("clip", description="what the head sees: the mean embedding of a clip, or each slice")
+    hop: Positive = Field(0.4875, description="seconds between the fixed evaluation windows")
+    train_sizes: tuple[Count | Literal["full"], ...] = Field(("full",), description="training clips a class; nested subsets")
+    replicas: Count = Field(1, description="head seeds, or subsets where train_sizes are smaller than full")
+    standardise: bool = Field(True, description="z-score features with the training part's statistics")
+    regularisers: tuple[Positive, ...] = Field((), description="converged: C grid, chosen on validation")
+    lr: Positive = 1e-4
+    steps: Count = 100_000
+    batch_size: Count = 256
+    neighbours: tuple[Count, ...] = Field((), description="knn: k grid, chosen on validation")
+    shuffled_labels: bool = Field(False, description="control: permute the training labels; must score at chance")
+
+    @model_validator(mode="after")
+    def _grids(self) -> Protocol:
+        if self.head == "converged" and not self.regularisers:
+            raise ValueError("a converged head needs a grid of regularisers")
+        if self.head == "knn" and not self.neighbours:
+            raise ValueError("a knn head needs a grid of neighbours")
+        return self
+
+
+class RunSpec(Config):
+    """One run family of a study, stated as its delta from the method's and encoder's own defaults."""
+
+    title: str
+    method: str
+    encoder: str
+    data: tuple[str, ...] = Field((), description="datasets to pre-train on, without their labels")
+    task: str | None = Field(None, description="train with this task's labels, once a fold (Supervised)")
+    evaluate: tuple[str, ...] = Field(description="tasks to score")
+    protocols: tuple[str, ...]
+    variant: str = "default"
+    untrained: str | None = Field(None, description="run family that is the Untrained reference")
+    supervised: dict[str, str] = Field(default_factory=dict, description="task -> run family of the Supervised reference")
+    method_config: dict[str, Any] = Field(default_factory=dict)
+    encoder_config: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    transductive: bool = Field(False, description="the evaluated dataset's unlabelled audio was seen in pre-training; flagged")
+
+
+class TableSpec(Config):
+    """One table: run families down, tasks across."""
+
+    caption: str
+    rows: tuple[str, ...]
+    tasks: tuple[str, ...]
+    protocol: str | dict[str, str] = Field(description="one protocol, or one by run family with `default`")
+    train_size: Count | Literal["full"] = "full"
+    value: Literal["accuracy", "normalised"] = "accuracy"
+
+
+class Study(Config):
+    """A study's data file in ``studies/``."""
+
+    id: str
+    title: str
+    tasks: tuple[str, ...]
+    protocols: dict[str, Protocol]
+    runs: dict[str, RunSpec]
+    tables: dict[str, TableSpec]
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _resolves(self) -> Study:
+        for name, run in self.runs.items():
+            references = [*filter(None, [run.untrained]), *run.supervised.values()]
+            for kind, used, known in [
+                ("protocol", run.protocols, self.protocols),
+                ("task", run.evaluate, self.tasks),
+                ("run", references, self.runs),
+            ]:
+                if unknown := [u for u in used if u not in known]:
+                    raise ValueError(f"run {name} names the undeclared {kind} {unknown[0]!r}")
+        for name, table in self.tables.items():
+            if unknown := [row for row in table.rows if row not in self.runs]:
+                raise ValueError(f"table {name} names the undeclared run {unknown[0]!r}")
+        return self
+
+
+class Scale(Config):
+    """What a profile may change of a run: the allow-list. Everything else is the study's."""
+
+    width: Positive | None = None
+    depth: Count | None = None
+    steps: Annotated[int, Field(ge=0)] | None = None
+    batch_size: Count | None = None
+    max_clips: Count | None = None
+    snapshots: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    checkpoint_every: Count | None = None
+    log_every: Count | None = None
+    precision: Literal["float32", "bf16"] | None = None
+
+
+class ProtocolScale(Config):
+    """What a profile may change of a protocol."""
+
+    replicas: Count | None = None
+    steps: Count | None = None
+    train_sizes: tuple[Count | Literal["full"], ...] | None = None
+    neighbours: tuple[Count, ...] | None = None
+
+
+class Profile(Config):
+    """A scale at which the studies run."""
+
+    data: Literal["standin", "real"]
+    studies: tuple[str, ...]
+    rates: tuple[Count, ...] = Field(description="sample rates in Hz that the runs ask for")
+    seeds: dict[str, Count] = Field(description="pre-training seeds by run family; `default` for the others")
+    runs: dict[str, Scale] = Field(description="scale by run family; `default` is below them all")
+    protocols: dict[str, ProtocolScale] = Field(default_factory=dict)
+    skip: tuple[str, ...] = Field((), description="run families this profile leaves out")
+    bootstrap: Count = Field(2000, description="bootstrap resamples of every interval")
+
+
+class Machine(Config):
+    """The device, stated and never detected: one and two threads give different gradients."""
+
+    device: str = "cpu"
+    threads: Count = 2
+    workers: Count = Field(2, description="processes that decode audio")
+
+
+class Active(Config):
+    """The stages of the selected profile, written by ``benchmark select``; DVC's matrices read them."""
+
+    corpora: tuple[str, ...]
+    runs: tuple[str, ...]
+    studies: tuple[str, ...]
+
+
+class Params(Config):
+    """``params.yaml``."""
+
+    profile: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)]
+    active: Active
+    seed: Annotated[int, Field(ge=0)] = 0
+    machine: Machine
+    profiles: dict[str, Profile]
+
+
+Model = TypeVar("Model", bound=Config)
+
+
+def validate(model: type[Model], data: Any, where: str) -> Model:
+    """``data`` as a ``model``.
+
+    Raises:
+        ConfigError: one sentence that names ``where``, the key and what is wrong with it.
+    """
+    try:
+        return model.model_validate(_tuples(data))
+    except ValidationError as error:
+        raise ConfigError(_one_sentence(error, model, where)) from error
+
+
+def load_yaml(path: Path) -> Any:
+    """Parse a YAML file of ours.
+
+    Raises:
+        ConfigError: it is missing or does not parse.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+
+
+def load_params(root: Path) -> Params:
+    """``params.yaml`` of the project at ``root``."""
+    return validate(Params, load_yaml(root / "params.yaml"), "params.yaml")
+
+
+def load_study(root: Path, name: str) -> Study:
+    """A study's data file.
+
+    Raises:
+        ConfigError: unknown study (with the nearest name), or a fault inside the file.
+    """
+    from benchmark.registry import nearest
+
+    known = sorted(path.stem for path in (root / "studies").glob("*.yaml"))
+    if name not in known:
+        raise ConfigError(f"Unknown study {name!r}: {nearest(name, known)}")
+    return validate(Study, load_yaml(root / "studies" / f"{name}.yaml"), f"studies/{name}.yaml")
+
+
+def merged(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``delta`` laid over it, recursively through nested mappings."""
+    result = dict(base)
+    for key, value in delta.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _tuples(data: Any) -> Any:
+    """YAML lists as tuples, which strict models ask for."""
+    if isinstance(data, Mapping):
+        return {key: _tuples(value) for key, value in data.items()}
+    return tuple(_tuples(item) for item in data) if isinstance(data, list) else data
+
+
+def _one_sentence(error: ValidationError, model: type[BaseModel], where: str) -> str:
+    first = error.errors()[0]
+    location = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}."
+        return f"{where}: unknown parameter {location!r}{hint}"
+    value = "" if first["type"] in {"missing", "value_error"} else f", got {first['input']!r}"
+    more = f" ({error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
+    return f"{where}: {location}: {first['msg']}{value}{more}."
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Field names of the (nested) model at ``location``; empty where the path runs through a plain mapping's values."""
+    current: Any = model
+    for part in location:
+        field = getattr(current, "model_fields", {}).get(part)
+        annotation = field.annotation if field else getattr(current, "__args__", [None])[-1]
+        current = getattr(annotation, "__args__", [annotation])[-1] if field else annotation
+    return list(getattr(current, "model_fields", {}))

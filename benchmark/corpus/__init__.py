@@ -1,0 +1,1 @@
+"""Archives to clips tables to packed waveforms on disk. Free of torch."""

@@ -1,0 +1,33 @@
+"""Errors that a user can cause. Each carries one sentence: what is wrong, where, and what to do."""
+
+
+class BenchmarkError(Exception):
+    """Base of every error that the command line prints as one sentence with exit code 2, without a traceback."""
+
+
+class ConfigError(BenchmarkError):
+    """A parameter, profile, study or record is unknown, of the wrong type or out of range."""
+
+
+class DataError(BenchmarkError):
+    """Raw audio or metadata is missing, damaged or contradicts itself."""
+
+
+class ForbiddenClipError(BenchmarkError):
+    """A clip that the split rules forbid was about to be read (see docs/protocol.md)."""
+
+
+class StaleArtifactError(BenchmarkError):
+    """A file made by an earlier stage does not belong to the present configuration."""
+
+
+class CorruptArtifactError(BenchmarkError):
+    """A checkpoint, cache entry or corpus fails its checksum or does not parse."""
+
+
+class TrainingDivergedError(BenchmarkError):
+    """Pre-training met a non-finite loss or a collapsed representation."""
+
+
+class StorageError(BenchmarkError):
+    """Writing failed: the disk is full or the folder cannot be written."""

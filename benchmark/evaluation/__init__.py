@@ -1,0 +1,1 @@
+"""Embeddings, heads, nearest neighbours, metrics and the evaluation stage."""

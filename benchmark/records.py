@@ -1,0 +1,92 @@
+"""The records that plugins declare: datasets and tasks. Data only, and free of torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pandas as pd
+
+Access = Literal["open", "form", "login", "user-supplied"]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file of a dataset's official distribution; None means that no source states it."""
+
+    file: str
+    url: str
+    bytes: int | None = None
+    md5: str | None = None
+    sha256: str | None = None
+    source: str = ""
+    note: str = ""
+
+
+class Dataset(ABC):
+    """A dataset: where it comes from, how its official layout is read, and how to write a small stand-in of it.
+
+    A module in ``tasks/datasets/`` exposes one instance as ``DATASET``; the module's name is the dataset's id.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    homepage: ClassVar[str]
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+    access: ClassVar[Access] = "open"
+    archives: ClassVar[tuple[Archive, ...]] = ()
+    folder: ClassVar[str]
+    """Name of the top folder of the official layout, below the data root."""
+    labels: ClassVar[dict[str, tuple[str, ...]]]
+    """Label columns of the clips table and their classes in the official, fixed order."""
+    expected_clips: ClassVar[int]
+
+    @abstractmethod
+    def read(self, folder: Path) -> pd.DataFrame:
+        """Read the official metadata below ``folder`` into a clips table; opens no audio.
+
+        Returns a row a clip, in a deterministic order, with the columns
+
+        - ``clip_id`` (str, unique), ``path`` (str, relative to ``folder``, with forward slashes);
+        - ``group`` (str): what must not straddle a split, in a namespace shared between datasets
+          (``freesound:<id>``, ``fsdd:<speaker>``);
+        - ``split`` and ``fold`` where the dataset has them (str);
+        - the columns of ``labels`` (str, always one of the classes);
+        - booleans that tasks filter on (e.g. ``esc10``).
+
+        Raises:
+            DataError: metadata is missing or contradicts itself, or a row has no audio, or audio has no row.
+        """
+
+    @abstractmethod
+    def write_standin(self, folder: Path, seed: int) -> None:
+        """Write a small synthetic copy in the official layout, that :meth:`read` reads as it reads the real one."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A dataset's labels and its splits or folds, and nothing else.
+
+    A module in ``tasks/`` exposes one instance as ``TASK``; the module's name is the task's id.
+
+    Exactly one of ``fold_column`` (each value in turn is the test fold) and ``split_column`` (values ``train``, ``test`` and
+    perhaps ``valid``) is set.
+    """
+
+    id: str
+    title: str
+    dataset: str
+    label: str
+    fold_column: str | None = None
+    split_column: str | None = None
+    only: str | None = None
+    """Boolean column of the clips table that selects the task's clips."""
+    version: int = 1
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if (self.fold_column is None) == (self.split_column is None):
+            raise ValueError(f"Task {self.id}: set exactly one of fold_column and split_column.")

@@ -1,0 +1,1 @@
+"""Waveform batches to crops, views and log-mels, on the device."""

@@ -1,0 +1,1 @@
+"""Normalised accuracy, bootstrap, tests: pure functions with stated shapes. Free of torch."""

@@ -1,0 +1,1 @@
+"""Pretext methods: one module a method, exposed as ``METHOD``."""

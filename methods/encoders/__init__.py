@@ -1,0 +1,1 @@
+"""Encoders: one module a network, exposed as ``ENCODER``."""

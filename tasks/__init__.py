@@ -1,0 +1,1 @@
+"""Downstream tasks: one module a task, exposed as ``TASK``."""

@@ -1,0 +1,28 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def real_audio_folder() -> Path | None:
+    """Real recordings: BENCHMARK_DATA, else data/raw, else a folder `data` in a directory beside the checkout."""
+    candidates = [os.environ.get("BENCHMARK_DATA"), ROOT / "data" / "raw", *sorted(ROOT.parent.glob("*/data"))]
+    for candidate in candidates:
+        if candidate and (Path(candidate) / "ESC-50-master" / "meta" / "esc50.csv").is_file():
+            return Path(candidate)
+    return None
+
+
+@pytest.fixture(scope="session")
+def real_audio() -> Path:
+    """The folder with ESC-50-master, UrbanSound8K and free-spoken-digit-dataset-master, or a skip that says so."""
+    folder = real_audio_folder()
+    if folder is None:
+        pytest.skip("real audio not found: set BENCHMARK_DATA to the folder that holds ESC-50-master")
+    return folder
