@@ -20,23 +20,43 @@ EXPORTS: dict[str, str] = {
     "Dataset": "benchmark.records",
     "Encoder": "benchmark.signal.encoder",
     "EncoderConfig": "benchmark.config",
+    "FONSECA2021": "benchmark.signal.frontend",
     "Fraction": "benchmark.config",
     "LogMel": "benchmark.signal.frontend",
     "LogMelConfig": "benchmark.signal.frontend",
     "LogMelEncoder": "benchmark.signal.encoder",
+    "LogMelEncoderConfig": "benchmark.signal.encoder",
     "Method": "benchmark.pretraining.method",
     "MethodConfig": "benchmark.config",
     "Positive": "benchmark.config",
     "Step": "benchmark.pretraining.method",
+    "TAGLIASACCHI2020": "benchmark.signal.frontend",
     "Task": "benchmark.records",
     "Training": "benchmark.config",
+    "audio_files": "benchmark.corpus.layout",
+    "calibrate_batchnorm": "benchmark.signal.calibration",
+    "clip_log_mel": "benchmark.signal.pooling",
+    "draw_recording": "benchmark.corpus.synthesis",
     "isolated_torch_seed": "benchmark.seeding",
+    "match_audio": "benchmark.corpus.layout",
+    "mix_back": "benchmark.signal.augment",
     "numpy_stream": "benchmark.seeding",
+    "place_in_noise": "benchmark.corpus.synthesis",
+    "pool_frames": "benchmark.signal.pooling",
+    "random_compression": "benchmark.signal.augment",
+    "random_gain": "benchmark.signal.augment",
+    "random_noise": "benchmark.signal.augment",
+    "random_resized_crop": "benchmark.signal.augment",
+    "read_metadata": "benchmark.corpus.layout",
+    "sound_kinds": "benchmark.corpus.synthesis",
+    "synthesise_sound": "benchmark.corpus.synthesis",
+    "synthesise_speech": "benchmark.corpus.synthesis",
     "torch_stream": "benchmark.seeding",
+    "write_wav": "benchmark.corpus.synthesis",
 }
 """Public name -> module; the plan's code closures resolve ``from benchmark import ...`` through it."""
 
-__all__ = list(EXPORTS)  # noqa: PLE0604
+__all__ = list(EXPORTS)
 
 
 def __getattr__(name: str) -> Any:
@@ -55,6 +75,15 @@ if TYPE_CHECKING:
     from benchmark.config import MethodConfig as MethodConfig
     from benchmark.config import Positive as Positive
     from benchmark.config import Training as Training
+    from benchmark.corpus.layout import audio_files as audio_files
+    from benchmark.corpus.layout import match_audio as match_audio
+    from benchmark.corpus.layout import read_metadata as read_metadata
+    from benchmark.corpus.synthesis import draw_recording as draw_recording
+    from benchmark.corpus.synthesis import place_in_noise as place_in_noise
+    from benchmark.corpus.synthesis import sound_kinds as sound_kinds
+    from benchmark.corpus.synthesis import synthesise_sound as synthesise_sound
+    from benchmark.corpus.synthesis import synthesise_speech as synthesise_speech
+    from benchmark.corpus.synthesis import write_wav as write_wav
     from benchmark.errors import BenchmarkError as BenchmarkError
     from benchmark.errors import ConfigError as ConfigError
     from benchmark.errors import DataError as DataError
@@ -68,7 +97,18 @@ if TYPE_CHECKING:
     from benchmark.seeding import isolated_torch_seed as isolated_torch_seed
     from benchmark.seeding import numpy_stream as numpy_stream
     from benchmark.seeding import torch_stream as torch_stream
+    from benchmark.signal.augment import mix_back as mix_back
+    from benchmark.signal.augment import random_compression as random_compression
+    from benchmark.signal.augment import random_gain as random_gain
+    from benchmark.signal.augment import random_noise as random_noise
+    from benchmark.signal.augment import random_resized_crop as random_resized_crop
+    from benchmark.signal.calibration import calibrate_batchnorm as calibrate_batchnorm
     from benchmark.signal.encoder import Encoder as Encoder
     from benchmark.signal.encoder import LogMelEncoder as LogMelEncoder
+    from benchmark.signal.encoder import LogMelEncoderConfig as LogMelEncoderConfig
+    from benchmark.signal.frontend import FONSECA2021 as FONSECA2021
+    from benchmark.signal.frontend import TAGLIASACCHI2020 as TAGLIASACCHI2020
     from benchmark.signal.frontend import LogMel as LogMel
     from benchmark.signal.frontend import LogMelConfig as LogMelConfig
+    from benchmark.signal.pooling import clip_log_mel as clip_log_mel
+    from benchmark.signal.pooling import pool_frames as pool_frames

@@ -40,7 +40,7 @@ def hash_arrays(arrays: Mapping[str, NDArray[Any]]) -> str:
     """32 hexadecimal digits of names, types, shapes and bytes."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name], order="C")
         digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
@@ -109,18 +109,23 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise StaleArtifactError(f"{path} does not exist; run `dvc repro` so that the stage before makes it.") from error
+        raise StaleArtifactError(
+            f"{path} does not exist; run `dvc repro` so that the stage before makes it."
+        ) from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CorruptArtifactError(f"{path} is not readable JSON ({error}); delete it and run the same command again.") from error
+        raise CorruptArtifactError(
+            f"{path} is not readable JSON ({error}); delete it and run the same command again."
+        ) from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> str:
     """Write named arrays and a JSON ``record`` atomically as one safetensors file; returns the arrays' hash."""
     from safetensors.numpy import save_file
 
-    checked = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    checked = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     checksum = hash_arrays(checked)
-    header = {"record": canonical_json(record), "checksum": checksum}
+    # one key, because safetensors writes several in random order
+    header = {"content": canonical_json({"record": record, "checksum": checksum})}
     with atomic_path(path) as temporary:
         try:
             save_file(checked, str(temporary), metadata=header)
@@ -144,10 +149,13 @@ def read_arrays(path: Path, expected: Mapping[str, Any] | None = None) -> tuple[
         with safe_open(str(path), framework="np") as file:
             header = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        record, checksum = json.loads(header["record"]), header["checksum"]
+        content = json.loads(header["content"])
+        record, checksum = content["record"], content["checksum"]
     except FileNotFoundError as error:
-        raise StaleArtifactError(f"{path} does not exist; run `dvc repro` so that the stage before makes it.") from error
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise StaleArtifactError(
+            f"{path} does not exist; run `dvc repro` so that the stage before makes it."
+        ) from error
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise CorruptArtifactError(f"{path} is damaged ({error}); delete it and run the same command again.") from error
     if hash_arrays(arrays) != checksum:
         raise CorruptArtifactError(f"{path} fails its checksum; delete it and run the same command again.")
@@ -177,7 +185,9 @@ class Cache:
         path = self.path(kind, key)
         return read_arrays(path, {"key": key}) if path.exists() else None
 
-    def put(self, kind: str, key: str, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any] | None = None) -> None:
+    def put(
+        self, kind: str, key: str, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any] | None = None
+    ) -> None:
         """Store an entry atomically."""
         write_arrays(self.path(kind, key), arrays, {**(record or {}), "key": key})
 

@@ -72,9 +72,14 @@ class Protocol(Config):
         description="converged: convex solver to its optimum; adam: minibatch training as published; "
         "knn: cosine vote; own: the classifier trained together with the encoder"
     )
-    unit: Literal["clip", "slice"] = Field("clip", description="what the head sees: the mean embedding of a clip, or each slice")
+    unit: Literal["clip", "slice"] = Field(
+        "clip", description="what the head sees: the mean embedding of a clip, or each slice"
+    )
     hop: Positive = Field(0.4875, description="seconds between the fixed evaluation windows")
-    train_sizes: tuple[Count | Literal["full"], ...] = Field(("full",), description="training clips a class; nested subsets")
+    short: Literal["pad", "tile"] = Field("tile", description="what a clip shorter than a window becomes")
+    train_sizes: tuple[Count | Literal["full"], ...] = Field(
+        ("full",), description="training clips a class; nested subsets"
+    )
     replicas: Count = Field(1, description="head seeds, or subsets where train_sizes are smaller than full")
     standardise: bool = Field(True, description="z-score features with the training part's statistics")
     regularisers: tuple[Positive, ...] = Field((), description="converged: C grid, chosen on validation")
@@ -105,11 +110,15 @@ class RunSpec(Config):
     protocols: tuple[str, ...]
     variant: str = "default"
     untrained: str | None = Field(None, description="run family that is the Untrained reference")
-    supervised: dict[str, str] = Field(default_factory=dict, description="task -> run family of the Supervised reference")
+    supervised: dict[str, str] = Field(
+        default_factory=dict, description="task -> run family of the Supervised reference"
+    )
     method_config: dict[str, Any] = Field(default_factory=dict)
     encoder_config: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)
-    transductive: bool = Field(False, description="the evaluated dataset's unlabelled audio was seen in pre-training; flagged")
+    transductive: bool = Field(
+        False, description="the evaluated dataset's unlabelled audio was seen in pre-training; flagged"
+    )
 
 
 class TableSpec(Config):

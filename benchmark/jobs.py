@@ -21,6 +21,8 @@ class CorpusRef(Config):
     rate: int
     fingerprint: str
     standin: bool
+    absent: str = ""
+    """Why there is no such corpus; empty where there is one."""
 
 
 class Job(Config):
@@ -56,7 +58,9 @@ class PretrainJob(Job):
     encoder_config: dict[str, Any]
     training: Training
     sources: tuple[CorpusRef, ...] = Field(description="corpora to train on")
-    excluded: tuple[CorpusRef, ...] = Field(description="corpora evaluated later: their clips and their groups are forbidden")
+    excluded: tuple[CorpusRef, ...] = Field(
+        description="corpora evaluated later: their clips and their groups are forbidden"
+    )
     task: str | None = Field(description="train with this task's labels, one part a fold")
 
 
@@ -64,7 +68,11 @@ class TaskRef(Config):
     """A task and the corpus that holds its clips."""
 
     task: str
+    record: dict[str, Any]
+    """The task's record and its dataset's classes: a change of either is a change of the job."""
     corpus: CorpusRef
+    missing: str = ""
+    """Why the task cannot be scored although its corpus is there; empty where it can."""
 
 
 class EvaluateJob(Job):

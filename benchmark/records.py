@@ -43,6 +43,8 @@ class Dataset(ABC):
     labels: ClassVar[dict[str, tuple[str, ...]]]
     """Label columns of the clips table and their classes in the official, fixed order."""
     expected_clips: ClassVar[int]
+    known_bad: ClassVar[dict[str, str]] = {}
+    """Audio files (``path`` of the clips table) that cannot be decoded, each with its reason; left out and counted."""
 
     @abstractmethod
     def read(self, folder: Path) -> pd.DataFrame:
@@ -84,6 +86,8 @@ class Task:
     split_column: str | None = None
     only: str | None = None
     """Boolean column of the clips table that selects the task's clips."""
+    group: str = "group"
+    """Column whose values must not straddle training, validation and test."""
     version: int = 1
     notes: tuple[str, ...] = field(default=())
 

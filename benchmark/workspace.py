@@ -62,8 +62,16 @@ class Workspace:
         return self.build / "plan" / stage / f"{name}.json"
 
     def run(self, run: str) -> Path:
-        """What a pre-training stage leaves: exported encoders, curves, run.json."""
+        """What a pre-training stage leaves: exported encoders and run.json."""
         return self.build / "runs" / run
+
+    def curves(self, run: str) -> Path:
+        """Training curves of a run, one folder a part."""
+        return self.build / "curves" / run
+
+    def throughput(self, run: str) -> Path:
+        """How fast a run was trained: kept apart, since it differs every time."""
+        return self.build / "timings" / "throughput" / f"{run}.json"
 
     def evaluation(self, run: str) -> Path:
         """What an evaluation stage leaves: scores and predictions."""

@@ -50,8 +50,8 @@ class Step:
 class Method(nn.Module, ABC):
     """Base of every method.
 
-    A module in ``methods/`` exposes its class as ``METHOD``; the module's name is the method's id. The class is built as
-    ``METHOD(config, encoder, n_classes)`` under the run's seed; every parameter that requires a gradient is trained.
+    A module in ``methods/`` exposes its class as ``METHOD``; the module's name is the method's id. The class is built
+    as ``METHOD(config, encoder, n_classes)`` under the run's seed; every parameter that requires a gradient is trained.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig

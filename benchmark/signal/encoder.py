@@ -1,4 +1,4 @@
-"""Encoders: waveform batch to embedding batch. A network, its front-end and its input statistics travel as one module."""
+"""Encoders: waveforms to embeddings. A network, its front-end and its input statistics travel as one module."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from benchmark.signal.frontend import LogMel, LogMelConfig
 class Encoder(nn.Module, ABC):
     """Base of every encoder.
 
-    A module in ``methods/encoders/`` exposes its class as ``ENCODER``; the module's name is the encoder's id. The class states
-    its configuration as ``Config`` and is built as ``ENCODER(ENCODER.Config())``.
+    A module in ``methods/encoders/`` exposes its class as ``ENCODER``; the module's name is the encoder's id. The class
+    states its configuration as ``Config`` and is built as ``ENCODER(ENCODER.Config())``.
     """
 
     Config: ClassVar[type[EncoderConfig]] = EncoderConfig
@@ -87,5 +87,3 @@ class LogMelEncoder(Encoder):
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Embed waveforms ``(B, T)`` as ``(B, D)``; see :class:`Encoder`."""
         return self.embed(self.standardise(self.frontend(waveform)))
-
-

@@ -1,0 +1,51 @@
+# Each target does its own set-up: a .venv with the exact, hashed versions of requirements.lock and this package.
+PYTHON  ?= python3
+PROFILE ?= sandbox
+VENV    := .venv
+STAMP   := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# make repro PROFILE=mini DATA=/folder/with/ESC-50-master
+ifdef DATA
+export BENCHMARK_DATA := $(abspath $(DATA))
+endif
+
+.PHONY: setup repro test test-fast lint format perf lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info[:2] < (3, 14) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+repro: $(STAMP)
+	benchmark select $(PROFILE)
+	dvc repro --keep-going
+
+test: $(STAMP)
+	python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+test-fast: $(STAMP)
+	python -m pytest -m "not slow"
+
+lint: $(STAMP)
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(STAMP)
+	ruff check --fix .
+	ruff format .
+
+perf: $(STAMP)
+	for file in perf/[a-z]*.py; do [ $$file = perf/measure.py ] || python -m perf.$$(basename $$file .py) || exit 1; done
+
+# Needs uv; writes exact versions with hashes and no registry addresses.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev \
+	  pyproject.toml requirements.in -o requirements.lock
+
+clean:
+	rm -rf build results/sandbox results/mini results/paper .cache data/prepared data/standin

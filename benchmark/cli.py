@@ -1,0 +1,212 @@
+"""The command line: one small command a stage, and what a person asks of the suite. Heavy imports wait for their command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from enum import StrEnum
+from types import FrameType
+from typing import Annotated, NoReturn, Optional
+
+import typer
+
+from benchmark.errors import BenchmarkError
+from benchmark.workspace import Workspace, project_root
+
+app = typer.Typer(
+    help="A reproducibility benchmark for self-supervised audio representation learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+ProfileOption = Annotated[Optional[str], typer.Option(help="Profile; default: the selected one in params.yaml.")]  # noqa: UP045
+RunOption = Annotated[str, typer.Option(help="Run and seed, e.g. simclr_us8k-0.")]
+
+
+class Listing(StrEnum):
+    """What `benchmark list` can list."""
+
+    methods = "methods"
+    encoders = "encoders"
+    tasks = "tasks"
+    datasets = "datasets"
+    runs = "runs"
+    studies = "studies"
+    profiles = "profiles"
+
+
+def main() -> NoReturn:
+    """Run a command; an error that the user can mend is one sentence and exit code 2, an interrupt is exit code 130."""
+    # Idle threads sleep instead of spinning: on a shared machine spinning makes a step many times slower. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except BenchmarkError as error:
+        _stop(str(error), 2)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _stop("Interrupted; everything finished is kept, run the same command again to go on.", 130)
+    except Exception as error:  # click's usage errors know how to show themselves
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            sys.exit(error.exit_code)
+        raise
+    sys.exit(0)
+
+
+@app.command()
+def select(profile: Annotated[str, typer.Argument(help="Profile that `dvc repro` is to run.")]) -> None:
+    """Select a profile: writes `profile` and `active` in params.yaml."""
+    from benchmark.selection import select_profile
+
+    changed = select_profile(project_root(), profile)
+    typer.echo(f"params.yaml: profile {profile} {'selected' if changed else 'was already selected'}.")
+
+
+@app.command()
+def scan(profile: ProfileOption = None) -> None:
+    """Record which raw data is there (a stage)."""
+    from benchmark.stages import scan_stage
+
+    scan_stage(_workspace(profile))
+
+
+@app.command()
+def prepare(
+    corpus: Annotated[str, typer.Option(help="Dataset and rate, e.g. esc50-16000.")], profile: ProfileOption = None
+) -> None:
+    """Decode, resample and pack one dataset at one sample rate (a stage)."""
+    from benchmark.stages import prepare_stage
+
+    prepare_stage(_workspace(profile), corpus)
+
+
+@app.command()
+def plan(
+    profile: ProfileOption = None,
+    write: Annotated[bool, typer.Option("--write", help="Write the jobs to build/ (the stage).")] = False,
+    study: Annotated[Optional[str], typer.Option(help="Show only this study.")] = None,  # noqa: UP045
+) -> None:
+    """Resolve every run; shows data, parameters, steps and cost, or writes the stages' jobs."""
+    workspace = _workspace(profile)
+    if write:
+        from benchmark.plan import make_plan
+
+        return make_plan(workspace).write()
+    from benchmark.overview import show_plan
+
+    return show_plan(workspace, study)
+
+
+@app.command()
+def pretrain(run: RunOption, profile: ProfileOption = None) -> None:
+    """Pre-train one run and export its encoders (a stage)."""
+    from benchmark.stages import pretrain_stage
+
+    pretrain_stage(_workspace(profile), run)
+
+
+@app.command()
+def evaluate(run: RunOption, profile: ProfileOption = None) -> None:
+    """Score one run on all its tasks under all its protocols (a stage)."""
+    from benchmark.stages import evaluate_stage
+
+    evaluate_stage(_workspace(profile), run)
+
+
+@app.command()
+def aggregate(profile: ProfileOption = None) -> None:
+    """Scores, intervals, normalised accuracy, comparisons and findings over all runs (a stage)."""
+    from benchmark.stages import aggregate_stage
+
+    aggregate_stage(_workspace(profile))
+
+
+@app.command()
+def tables(study: Annotated[str, typer.Option(help="Study id.")], profile: ProfileOption = None) -> None:
+    """A study's tables and figures (a stage)."""
+    from benchmark.stages import tables_stage
+
+    tables_stage(_workspace(profile), study)
+
+
+@app.command()
+def report(profile: ProfileOption = None) -> None:
+    """The self-contained HTML report (a stage)."""
+    from benchmark.stages import report_stage
+
+    report_stage(_workspace(profile))
+
+
+@app.command("list")
+def list_(
+    what: Annotated[Listing, typer.Argument(help="What to list.")],
+    profile: ProfileOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List what there is; imports nothing heavy."""
+    from benchmark.overview import listing
+
+    rows = listing(what.value, _workspace(profile) if what in {Listing.runs} else None)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        typer.echo(f"{row['name']:<{width}}  {row['about']}")
+
+
+@app.command()
+def smoke(
+    profile: ProfileOption = None,
+    study: Annotated[Optional[str], typer.Option(help="Only this study.")] = None,  # noqa: UP045
+    batch_size: Annotated[int, typer.Option(help="Batch of the one step.")] = 4,
+) -> None:
+    """Build every model at the profile's size and take one optimiser step on synthetic audio."""
+    from benchmark.smoke import smoke_test
+
+    smoke_test(_workspace(profile), study, batch_size)
+
+
+@app.command()
+def timings(profile: ProfileOption = None) -> None:
+    """The ledger: seconds and memory of every stage that has run."""
+    from benchmark.timing import ledger
+
+    records = ledger(_workspace(profile))
+    for record in records:
+        typer.echo(f"{record['seconds']:9.1f} s {record['peak_mib']:7d} MiB  {record['stage']}@{record['name']}")
+    peak = max((record["peak_mib"] for record in records), default=0)
+    typer.echo(
+        f"{sum(record['seconds'] for record in records):9.1f} s {peak:7d} MiB  total of {len(records)} stages, peak of one"
+    )
+
+
+def _workspace(profile: str | None) -> Workspace:
+    from benchmark.config import load_params
+    from benchmark.plan import profile_of
+
+    root = project_root()
+    params = load_params(root)
+    name = profile or params.profile[0]
+    profile_of(params, name)
+    return Workspace(root, name)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _stop(sentence: str, code: int) -> NoReturn:
+    typer.echo(f"error: {sentence}", err=True)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

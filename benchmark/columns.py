@@ -1,0 +1,37 @@
+"""Columns of the tables that evaluation hands to statistics: one tidy row a score, one a prediction."""
+
+SCORE_COLUMNS = [
+    *(
+        "study",
+        "run",
+        "name",
+        "method",
+        "encoder",
+        "pretrain_dataset",
+        "variant",
+        "task",
+        "protocol",
+        "train_size",
+        "split",
+    ),
+    *("pretrain_seed", "head_seed", "fold", "metric", "value", "unit", "n", "status", "reason"),
+    *("weights_hash", "data_hash", "protocol_hash", "code_hash"),
+]
+"""``value`` is a fraction; ``unit`` clip or slice; ``status`` ok or not run; ``train_size`` full or clips a class."""
+
+PREDICTION_COLUMNS = [
+    *(
+        "name",
+        "variant",
+        "task",
+        "protocol",
+        "train_size",
+        "fold",
+        "head_seed",
+        "clip_id",
+        "group",
+        "label",
+        "prediction",
+    ),
+]
+"""Test clips only; labels and predictions are class indices."""

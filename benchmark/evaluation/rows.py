@@ -1,0 +1,114 @@
+"""Score rows and prediction rows: the tidy tables that evaluation hands to statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.artifacts import content_hash
+from benchmark.columns import PREDICTION_COLUMNS, SCORE_COLUMNS
+from benchmark.config import Protocol
+from benchmark.evaluation.metrics import METRICS
+from benchmark.evaluation.protocols import Material, Outcome
+from benchmark.jobs import EvaluateJob
+
+MEAN = "mean"
+"""Fold of the rows that average the folds."""
+
+Row = dict[str, Any]
+
+
+def score_base(
+    job: EvaluateJob, task: str, protocol: str, settings: Protocol, *, variant: str, weights: str, data: str
+) -> Row:
+    """What all score rows of one part, task and protocol share."""
+    return {
+        "study": job.study,
+        "run": job.run,
+        "name": job.name,
+        "method": job.method,
+        "encoder": job.encoder,
+        "pretrain_dataset": job.pretrain_dataset,
+        "variant": variant,
+        "task": task,
+        "protocol": protocol,
+        "split": "test",
+        "pretrain_seed": job.seed,
+        "weights_hash": weights,
+        "data_hash": data,
+        "protocol_hash": content_hash(settings.model_dump(mode="json")),
+        "code_hash": job.code,
+    }
+
+
+def not_run(base: Row, sizes: Iterable[object], reason: str) -> Iterator[Row]:
+    """Rows of a cell that could not be computed, and why."""
+    for size in sizes:
+        empty = {"head_seed": 0, "fold": MEAN, "metric": "accuracy", "value": None, "unit": "clip", "n": 0}
+        yield {**base, **empty, "train_size": str(size), "status": "not run", "reason": reason}
+
+
+def score_rows(base: Row, outcome: Outcome, material: Material, reason: str) -> Iterator[Row]:
+    """The metrics of one outcome, for clips and, where the head sees slices, for slices."""
+    shared = {**base, "train_size": outcome.train_size, "head_seed": outcome.head_seed, "fold": outcome.fold}
+    if outcome.reason:
+        missing = {"metric": "accuracy", "value": None, "unit": "clip", "n": 0}
+        yield {**shared, **missing, "status": "not run", "reason": outcome.reason}
+        return
+    units = [("clip", material.labels[outcome.test], outcome.predictions)]
+    if outcome.slices.size:
+        slice_labels = material.labels[material.embeddings.clip_of_slice[outcome.slices]]
+        units.append(("slice", slice_labels, outcome.slice_predictions))
+    for unit, labels, predictions in units:
+        for metric, function in METRICS.items():
+            value = {"metric": metric, "value": function(labels, predictions), "unit": unit, "n": len(labels)}
+            yield {**shared, **value, "status": "ok", "reason": reason}
+
+
+def with_means(rows: list[Row]) -> list[Row]:
+    """The rows and, for each head, metric and unit, one row that averages its folds."""
+    table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
+    scored = table[(table["status"] == "ok") & (table["fold"] != MEAN)]
+    keys = [column for column in SCORE_COLUMNS if column not in {"fold", "value", "n", "weights_hash"}]
+    means = []
+    for _, group in scored.groupby(keys, sort=False, dropna=False):
+        first = dict(group.iloc[0])
+        weights = sorted(set(group["weights_hash"]))
+        joint = weights[0] if len(weights) == 1 else content_hash(weights)
+        means.append(
+            {
+                **first,
+                "fold": MEAN,
+                "value": float(group["value"].mean()),
+                "n": int(group["n"].sum()),
+                "weights_hash": joint,
+            }
+        )
+    return [*rows, *means]
+
+
+def score_table(rows: list[Row]) -> pd.DataFrame:
+    """All rows in the columns' and in a deterministic order."""
+    table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
+    order = ["variant", "task", "protocol", "train_size", "unit", "metric", "head_seed", "fold"]
+    return table.sort_values(order, kind="stable", ignore_index=True)
+
+
+def prediction_rows(base: Row, outcome: Outcome, labels: NDArray[np.int64], clips: pd.DataFrame) -> pd.DataFrame:
+    """One row a test clip; ``clips`` are the material's, in its order."""
+    test = clips.iloc[outcome.test]
+    shared = {key: base[key] for key in ("name", "variant", "task", "protocol")}
+    table = pd.DataFrame(
+        {
+            "clip_id": test["clip_id"].to_numpy(),
+            "group": test["group"].to_numpy(),
+            "label": labels[outcome.test],
+            "prediction": outcome.predictions,
+        }
+    )
+    facts = {**shared, "train_size": outcome.train_size, "fold": outcome.fold, "head_seed": outcome.head_seed}
+    return table.assign(**facts)[PREDICTION_COLUMNS]

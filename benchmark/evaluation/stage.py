@@ -1,0 +1,247 @@
+"""The evaluation stage: one run on all its tasks under all its protocols.
+
+Each part of the run embeds each corpus once; every head of the grid is trained on those embeddings. Embeddings and cells
+(a part under a protocol on a task) are cached by content, outside the stage's output, so a new task or protocol costs only
+its own cells and a kill loses at most one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from benchmark.artifacts import Cache, atomic_path, content_hash, read_json, write_json
+from benchmark.columns import PREDICTION_COLUMNS
+from benchmark.config import Protocol
+from benchmark.corpus.splits import SPLIT_SEED, Fold, folds, selected
+from benchmark.corpus.store import Corpus
+from benchmark.evaluation.cells import pack, unpack
+from benchmark.evaluation.diagnostics import dataset_identity, diagnose
+from benchmark.evaluation.embedding import Embeddings, embed
+from benchmark.evaluation.protocols import Material, Outcome, run_protocol
+from benchmark.evaluation.rows import (
+    Row,
+    not_run,
+    prediction_rows,
+    score_base,
+    score_rows,
+    score_table,
+    with_means,
+)
+from benchmark.jobs import EvaluateJob, TaskRef
+from benchmark.pretraining.device import deterministic_torch
+from benchmark.pretraining.export import load_part
+from benchmark.records import Task
+from benchmark.signal.encoder import Encoder
+from benchmark.workspace import Workspace
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
+    """Write ``scores.csv``, ``predictions.parquet`` and ``diagnostics.json`` to ``workspace.evaluation(job.name)``.
+
+    Raises:
+        StaleArtifactError, CorruptArtifactError: a corpus, an encoder or a cache entry is not what it should be.
+        DataError: a class has too few clips for its split.
+    """
+    run = read_json(workspace.run(job.name) / "run.json")
+    reason = job.reason if job.status == "not run" else run["reason"] if run["status"] == "not run" else ""
+    if reason:
+        return _write(workspace.evaluation(job.name), _all_not_run(job, reason), [], {})
+    with deterministic_torch(job.machine) as device:
+        evaluation = _Evaluation(job, workspace, device)
+        for part in tqdm(run["parts"], desc=f"evaluate {job.name}", unit="part", disable=None):
+            evaluation.add(part)
+    return _write(
+        workspace.evaluation(job.name), with_means(evaluation.scores), evaluation.predictions, evaluation.diagnostics
+    )
+
+
+@dataclass(frozen=True)
+class _TaskData:
+    """A task's clips, splits and labels; rows of its folds index ``clips``."""
+
+    ref: TaskRef
+    task: Task
+    clips: pd.DataFrame
+    rows: Rows
+    """``(n,)`` rows of the corpus."""
+    labels: Rows
+    n_classes: int
+    folds: tuple[Fold, ...]
+
+
+class _Evaluation:
+    """Collects the scores of one run, part by part."""
+
+    def __init__(self, job: EvaluateJob, workspace: Workspace, device: torch.device) -> None:
+        self.job, self.device = job, device
+        self.cache = Cache(workspace.cache)
+        self.scores: list[Row] = []
+        self.predictions: list[pd.DataFrame] = []
+        self.diagnostics: dict[str, Any] = {}
+        self.corpora: dict[str, Corpus] = {}
+        self.tasks: dict[str, list[_TaskData]] = defaultdict(list)
+        for ref in job.tasks:
+            if why := ref.corpus.absent or ref.missing:
+                self.scores += _task_not_run(job, ref.task, why)
+                continue
+            name = ref.corpus.dataset
+            if name not in self.corpora:
+                folder = workspace.corpus(name, ref.corpus.rate)
+                self.corpora[name] = Corpus.open(folder, ref.corpus.fingerprint)
+            self.tasks[name].append(_task_data(ref, self.corpora[name]))
+        self.workspace = workspace
+
+    def add(self, part: dict[str, Any]) -> None:
+        """Score one exported encoder: all protocols, or the first one where it is a snapshot."""
+        encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
+        protocols = dict(list(self.job.protocols.items())[:1]) if part["step"] is not None else self.job.protocols
+        clips: dict[str, tuple[Any, Any]] = {}
+        for name, tasks in self.tasks.items():
+            corpus = self.corpora[name]
+            rows = np.unique(np.concatenate([data.rows for data in tasks]))
+            by_setting: dict[tuple[float, str], Embeddings] = {}
+            for protocol_name, protocol in protocols.items():
+                setting = (protocol.hop, protocol.short)
+                key = self._embedding_key(record, corpus, rows, *setting)
+                if setting not in by_setting:
+                    by_setting[setting] = self._embeddings(
+                        key, encoder, corpus, rows, protocol, f"{part['part']} on {name}"
+                    )
+                for data in tasks:
+                    embedded = _subset(by_setting[setting], np.searchsorted(rows, data.rows))
+                    self._cell(part, data, corpus, protocol_name, protocol, embedded, head, key)
+            first = next(iter(by_setting.values()))
+            if part["step"] is None:
+                found = diagnose(first, self.job.seed)
+                self.diagnostics.setdefault(part["part"], {})[name] = found
+                clips[name] = (first.clips, corpus.clips["group"].to_numpy(dtype=object)[rows])
+        if len(clips) > 1:
+            features = {name: pair[0] for name, pair in clips.items()}
+            groups = {name: pair[1] for name, pair in clips.items()}
+            self.diagnostics[part["part"]]["dataset_identity"] = dataset_identity(features, groups, self.job.seed)
+
+    def _embedding_key(self, record: dict[str, Any], corpus: Corpus, rows: Rows, hop: float, short: str) -> str:
+        who = [record["encoder"], record["config"], record["weights"]]
+        what = [corpus.fingerprint, hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest(), hop, short]
+        return content_hash([who, what, self.job.machine.model_dump(), self.job.code, self.job.versions])
+
+    def _embeddings(
+        self, key: str, encoder: Encoder, corpus: Corpus, rows: Rows, protocol: Protocol, title: str
+    ) -> Embeddings:
+        with self.cache.lock("embeddings", key):
+            cached = self.cache.get("embeddings", key)
+            if cached is not None:
+                return Embeddings(**cached[0])
+            found = embed(encoder, corpus, rows, protocol.hop, self.device, protocol.short, title)
+            self.cache.put("embeddings", key, found.arrays())
+            return found
+
+    def _cell(
+        self,
+        part: dict[str, Any],
+        data: _TaskData,
+        corpus: Corpus,
+        protocol_name: str,
+        protocol: Protocol,
+        embedded: Embeddings,
+        head: nn.Linear | None,
+        embedding_key: str,
+    ) -> None:
+        chosen = tuple(fold for fold in data.folds if part["fold"] in {None, fold.name})
+        material = Material(embedded, data.labels, data.n_classes, chosen, data.task.id, head)
+        settings = protocol.model_dump(mode="json")
+        key = content_hash([embedding_key, data.ref.record, settings, part["part"], part["fold"], self.job.seed])
+        with self.cache.lock("cells", key):
+            cached = self.cache.get("cells", key)
+            outcomes = unpack(*cached) if cached else run_protocol(protocol, material, self.job.seed)
+            if cached is None:
+                self.cache.put("cells", key, *pack(outcomes))
+        self._collect(part, data, corpus, protocol_name, protocol, material, outcomes)
+
+    def _collect(
+        self,
+        part: dict[str, Any],
+        data: _TaskData,
+        corpus: Corpus,
+        protocol_name: str,
+        protocol: Protocol,
+        material: Material,
+        outcomes: list[Outcome],
+    ) -> None:
+        variant = _variant(self.job.variant, part["step"])
+        base = score_base(
+            self.job,
+            data.task.id,
+            protocol_name,
+            protocol,
+            variant=variant,
+            weights=part["weights"],
+            data=corpus.fingerprint,
+        )
+        flag = "transductive" if self.job.transductive else ""
+        for outcome in outcomes:
+            self.scores += score_rows(base, outcome, material, flag)
+            if part["step"] is None and not outcome.reason:
+                self.predictions.append(prediction_rows(base, outcome, data.labels, data.clips))
+
+
+def _task_data(ref: TaskRef, corpus: Corpus) -> _TaskData:
+    record = dict(ref.record)
+    official = record.pop("classes")
+    task = Task(**record)
+    rows = selected(task, corpus.clips)
+    clips = corpus.clips.iloc[rows].reset_index(drop=True)
+    present = set(clips[task.label])
+    classes = [label for label in official if label in present]
+    labels = clips[task.label].map({label: index for index, label in enumerate(classes)}).to_numpy(np.int64)
+    return _TaskData(ref, task, clips, rows, labels, len(classes), tuple(folds(task, clips, SPLIT_SEED)))
+
+
+def _subset(embeddings: Embeddings, positions: Rows) -> Embeddings:
+    """Embeddings of the clips at ascending ``positions`` only, renumbered from 0."""
+    kept = np.isin(embeddings.clip_of_slice, positions)
+    clip = np.searchsorted(positions, embeddings.clip_of_slice[kept])
+    return replace(embeddings, slices=embeddings.slices[kept], clip_of_slice=clip, silent=embeddings.silent[kept])
+
+
+def _variant(own: str, step: int | None) -> str:
+    """The run's variant, with the step of a snapshot in claims' notation."""
+    if step is None:
+        return own
+    return f"step={step}" if own == "default" else f"{own};step={step}"
+
+
+def _all_not_run(job: EvaluateJob, reason: str) -> list[Row]:
+    return [row for ref in job.tasks for row in _task_not_run(job, ref.task, reason)]
+
+
+def _task_not_run(job: EvaluateJob, task: str, reason: str) -> list[Row]:
+    rows: list[Row] = []
+    for name, protocol in job.protocols.items():
+        base = score_base(job, task, name, protocol, variant=job.variant, weights="", data="")
+        rows += not_run(base, protocol.train_sizes, reason)
+    return rows
+
+
+def _write(folder: Path, scores: list[Row], predictions: list[pd.DataFrame], diagnostics: dict[str, Any]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with atomic_path(folder / "scores.csv") as temporary:
+        score_table(scores).to_csv(temporary, index=False, lineterminator="\n")
+    table = pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(columns=PREDICTION_COLUMNS)
+    order = ["task", "protocol", "train_size", "head_seed", "fold", "clip_id"]
+    with atomic_path(folder / "predictions.parquet") as temporary:
+        table.sort_values(order, kind="stable", ignore_index=True).to_parquet(temporary, index=False)
+    write_json(folder / "diagnostics.json", diagnostics)

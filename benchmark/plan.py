@@ -1,0 +1,318 @@
+"""The plan: from ``params.yaml``, the studies and what is prepared, to one resolved JSON job a stage.
+
+A stage depends on its own job and on its upstream outputs, so an edit reruns exactly what it can change. Free of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark import registry
+from benchmark.artifacts import content_hash, hash_file, read_json, write_json
+from benchmark.closure import code_hash
+from benchmark.config import Params, Profile, RunSpec, Scale, Study, Training, load_params, load_study
+from benchmark.errors import ConfigError
+from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
+from benchmark.provenance import versions
+from benchmark.records import Dataset, Task
+from benchmark.resolve import Request, Resolved, resolve
+from benchmark.workspace import Workspace
+
+RENDERERS = ["benchmark.reporting.report", "benchmark.reporting.figures", "benchmark.reporting.tables"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run family of one study under the selected profile."""
+
+    study: Study
+    family: str
+    spec: RunSpec
+    seeds: tuple[int, ...]
+    scale: Scale
+
+    def names(self) -> tuple[str, ...]:
+        """Stage names, one a seed."""
+        return tuple(f"{self.family}-{seed}" for seed in self.seeds)
+
+
+def profile_of(params: Params, name: str) -> Profile:
+    """The profile called ``name``.
+
+    Raises:
+        ConfigError: there is none; the message offers the nearest name.
+    """
+    if name not in params.profiles:
+        raise ConfigError(f"Unknown profile {name!r}: {registry.nearest(name, list(params.profiles))}")
+    return params.profiles[name]
+
+
+def entries(root: Path, profile: Profile, where: str) -> list[Entry]:
+    """Every run family of the profile's studies, in order.
+
+    Raises:
+        ConfigError: unknown study, run family or protocol, or a family named by two studies.
+    """
+    studies = [load_study(root, name) for name in profile.studies]
+    families = [family for study in studies for family in study.runs]
+    protocols = {name for study in studies for name in study.protocols}
+    _check_names(where, "run", [*profile.seeds, *profile.runs, *profile.skip], [*families, "default"])
+    _check_names(where, "protocol", profile.protocols, sorted(protocols))
+    if twice := {family for family in families if families.count(family) > 1}:
+        raise ConfigError(f"{where}: two studies name the run {sorted(twice)[0]!r}; rename one of them.")
+    return [
+        Entry(study, family, spec, _seeds(profile, family), _scale(profile, family))
+        for study in studies
+        for family, spec in study.runs.items()
+        if family not in profile.skip
+    ]
+
+
+def active_stages(root: Path, params: Params, name: str) -> dict[str, list[str]]:
+    """What DVC's matrices need to know of a profile: its corpora, run names and studies."""
+    profile = profile_of(params, name)
+    found = entries(root, profile, f"params.yaml: profiles.{name}")
+    datasets = sorted({dataset for entry in found for dataset in _datasets(entry.spec)})
+    return {
+        "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in profile.rates],
+        "runs": [run for entry in found for run in entry.names()],
+        "studies": list(profile.studies),
+    }
+
+
+def check_active(root: Path, params: Params, name: str) -> None:
+    """Refuse to run stages that no longer match the profile.
+
+    Raises:
+        ConfigError: ``active`` in params.yaml is not what the profile asks for.
+    """
+    wanted = active_stages(root, params, name)
+    found = {key: list(value) for key, value in params.active.model_dump().items()}
+    if params.profile != (name,) or found != wanted:
+        raise ConfigError(
+            f"params.yaml: `profile` and `active` do not match profiles.{name}; run `benchmark select {name}` first."
+        )
+
+
+class Planner:
+    """Builds the jobs of one profile."""
+
+    def __init__(self, workspace: Workspace, params: Params) -> None:
+        self.workspace = workspace
+        self.params = params
+        self.profile = profile_of(params, workspace.profile)
+        self.entries = entries(workspace.root, self.profile, f"params.yaml: profiles.{workspace.profile}")
+        self.resolved = self._resolve()
+        self.versions = versions()
+
+    def pretrain_jobs(self) -> Iterator[PretrainJob]:
+        """One job a run and seed."""
+        for entry in self.entries:
+            spec, resolved = entry.spec, self.resolved[entry.family]
+            sources = self._refs(_sources(spec), resolved.sample_rate)
+            evaluated = {_task(task).dataset for task in spec.evaluate}
+            missing = [ref.absent for ref in sources if ref.absent]
+            for seed, common in self._common(entry, "benchmark.pretraining.stage"):
+                yield PretrainJob(
+                    **common,
+                    seed=self.params.seed + seed,
+                    status="not run" if missing else "ready",
+                    reason="; ".join(missing),
+                    method_config=resolved.method_config,
+                    encoder_config=resolved.encoder_config,
+                    training=resolved.training,
+                    sources=tuple(sources),
+                    excluded=self._excluded(spec, evaluated, resolved.sample_rate),
+                    task=spec.task,
+                )
+
+    def evaluate_jobs(self) -> Iterator[EvaluateJob]:
+        """One job a run and seed."""
+        for entry in self.entries:
+            spec, rate = entry.spec, self.resolved[entry.family].sample_rate
+            missing = [ref.absent for ref in self._refs(_sources(spec), rate) if ref.absent]
+            for seed, common in self._common(entry, "benchmark.evaluation.stage"):
+                yield EvaluateJob(
+                    **common,
+                    seed=self.params.seed + seed,
+                    status="not run" if missing else "ready",
+                    reason="; ".join(missing),
+                    pretrain_dataset="+".join(_sources(spec)) or "none",
+                    variant=spec.variant,
+                    transductive=spec.transductive,
+                    tasks=tuple(self._task_ref(task, rate) for task in spec.evaluate),
+                    protocols={name: self._protocol(entry.study, name) for name in spec.protocols},
+                )
+
+    def report_job(self) -> ReportJob:
+        """The one job of aggregation, tables and report."""
+        runs: dict[str, dict[str, ReportRun]] = {}
+        for entry in self.entries:
+            runs.setdefault(entry.study.id, {})[entry.family] = ReportRun(
+                title=entry.spec.title,
+                seeds=entry.seeds,
+                names=entry.names(),
+                untrained=entry.spec.untrained,
+                supervised=entry.spec.supervised,
+                transductive=entry.spec.transductive,
+            )
+        return ReportJob(
+            profile=self.workspace.profile,
+            standin=self.profile.data == "standin",
+            seed=self.params.seed,
+            bootstrap=self.profile.bootstrap,
+            studies=self.profile.studies,
+            runs=runs,
+            code=self._reporting_code(["benchmark.statistics.aggregate"]),
+        )
+
+    def write(self) -> None:
+        """Write every job to ``build/<profile>/plan/``."""
+        for pretrain in self.pretrain_jobs():
+            write_json(self.workspace.plan("pretrain", pretrain.name), pretrain.model_dump(mode="json"))
+        for evaluate in self.evaluate_jobs():
+            write_json(self.workspace.plan("evaluate", evaluate.name), evaluate.model_dump(mode="json"))
+        report = self.report_job()
+        write_json(self.workspace.plan("report", "aggregate"), report.model_dump(mode="json"))
+        rendering = report.model_copy(update={"code": self._reporting_code(RENDERERS)})
+        write_json(self.workspace.plan("report", "render"), rendering.model_dump(mode="json"))
+
+    def _reporting_code(self, modules: list[str]) -> str:
+        """Hash of code, page templates and the studies, which say what is shown and in which order."""
+        templates = sorted((Path(__file__).parent / "reporting" / "templates").iterdir())
+        studies = [entry.study.model_dump(mode="json") for entry in self.entries]
+        return content_hash([code_hash(modules), [hash_file(file) for file in templates if file.is_file()], studies])
+
+    def _resolve(self) -> dict[str, Resolved]:
+        requests = [self._request(entry) for entry in self.entries]
+        answers = resolve(requests, self.workspace)
+        return {entry.family: answer for entry, answer in zip(self.entries, answers, strict=True)}
+
+    def _request(self, entry: Entry) -> Request:
+        spec, scale = entry.spec, entry.scale
+        encoder_delta = _set(width=scale.width, depth=scale.depth)
+        fields = Training.model_fields.keys()
+        return Request(
+            where=f"run {entry.family}",
+            method=spec.method,
+            encoder=spec.encoder,
+            method_config=spec.method_config,
+            encoder_config={**spec.encoder_config, **encoder_delta},
+            training=spec.training,
+            scale={key: value for key, value in scale.model_dump(exclude_none=True).items() if key in fields},
+        )
+
+    def _common(self, entry: Entry, stage: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The fields that all jobs of a run family share, seed by seed."""
+        spec = entry.spec
+        modules = [registry.find("method", spec.method).module, registry.find("encoder", spec.encoder).module]
+        if spec.task:
+            modules.append(registry.find("task", spec.task).module)
+        code = code_hash([stage, *modules])
+        for seed, name in zip(entry.seeds, entry.names(), strict=True):
+            yield (
+                seed,
+                {
+                    "study": entry.study.id,
+                    "profile": self.workspace.profile,
+                    "run": entry.family,
+                    "name": name,
+                    "method": spec.method,
+                    "encoder": spec.encoder,
+                    "machine": self.params.machine,
+                    "code": code,
+                    "versions": self.versions,
+                },
+            )
+
+    def _refs(self, datasets: tuple[str, ...], rate: int) -> list[CorpusRef]:
+        return [self._ref(dataset, rate) for dataset in datasets]
+
+    def _ref(self, dataset: str, rate: int) -> CorpusRef:
+        if rate not in self.profile.rates:
+            raise ConfigError(
+                f"params.yaml: profiles.{self.workspace.profile}.rates lacks {rate} Hz, "
+                f"which a run on {dataset} asks for; add it."
+            )
+        manifest = self.manifest(dataset, rate)
+        return CorpusRef(
+            dataset=dataset,
+            rate=rate,
+            fingerprint=manifest.get("fingerprint", ""),
+            standin=manifest.get("standin", False),
+            absent=manifest["reason"] if manifest["status"] == "absent" else "",
+        )
+
+    def manifest(self, dataset: str, rate: int) -> Mapping[str, Any]:
+        """A prepared corpus's manifest; one that says `absent` where there is none."""
+        file = self.workspace.manifest(dataset, rate)
+        return read_json(file) if file.exists() else {"status": "absent", "reason": f"{dataset} has not been prepared"}
+
+    def _excluded(self, spec: RunSpec, evaluated: set[str], rate: int) -> tuple[CorpusRef, ...]:
+        if not spec.data or spec.transductive:
+            return ()
+        if both := sorted(evaluated & set(spec.data)):
+            raise ConfigError(
+                f"A run pre-trains on {both[0]} and is evaluated on it; drop one, or flag the run `transductive: true`."
+            )
+        return tuple(ref for ref in self._refs(tuple(sorted(evaluated)), rate) if not ref.absent)
+
+    def _task_ref(self, name: str, rate: int) -> TaskRef:
+        task = _task(name)
+        corpus = self._ref(task.dataset, rate)
+        dataset: Dataset = registry.load("dataset", task.dataset)
+        classes = dataset.labels[task.label]
+        present = self.manifest(task.dataset, rate).get("classes", {}).get(task.label, classes)
+        absent = [] if task.only or corpus.absent else [label for label in classes if label not in present]
+        return TaskRef(
+            task=name,
+            record={**asdict(task), "classes": classes},
+            corpus=corpus,
+            missing=f"the data lacks {len(absent)} of {len(classes)} classes, {absent[0]!r} for one" if absent else "",
+        )
+
+    def _protocol(self, study: Study, name: str) -> Any:
+        scale = self.profile.protocols.get(name)
+        return study.protocols[name].model_copy(update=scale.model_dump(exclude_none=True) if scale else {})
+
+
+def _sources(spec: RunSpec) -> tuple[str, ...]:
+    return spec.data or ((_task(spec.task).dataset,) if spec.task else ())
+
+
+def _datasets(spec: RunSpec) -> set[str]:
+    return {*_sources(spec), *(_task(task).dataset for task in spec.evaluate)}
+
+
+def _task(name: str) -> Task:
+    task: Task = registry.load("task", name)
+    return task
+
+
+def _seeds(profile: Profile, family: str) -> tuple[int, ...]:
+    return tuple(range(profile.seeds.get(family, profile.seeds.get("default", 1))))
+
+
+def _scale(profile: Profile, family: str) -> Scale:
+    layers = [profile.runs[key].model_dump(exclude_none=True) for key in ("default", family) if key in profile.runs]
+    return Scale(**{key: value for layer in layers for key, value in layer.items()})
+
+
+def _set(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _check_names(where: str, kind: str, names: Any, known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"{where}: unknown {kind} {name!r}: {registry.nearest(name, known)}")
+
+
+def make_plan(workspace: Workspace) -> Planner:
+    """The planner of the selected profile, after checking that the pipeline's stages match it."""
+    params = load_params(workspace.root)
+    check_active(workspace.root, params, workspace.profile)
+    return Planner(workspace, params)

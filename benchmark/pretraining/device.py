@@ -1,0 +1,38 @@
+"""The device and its arithmetic, as the configuration states them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from benchmark.config import Machine
+from benchmark.errors import ConfigError
+
+
+@contextmanager
+def deterministic_torch(machine: Machine) -> Iterator[torch.device]:
+    """Run a block on the stated device and threads, with deterministic algorithms only; then restore what was.
+
+    Raises:
+        ConfigError: the device does not exist here.
+    """
+    device = _device(machine.device)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for to be deterministic
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(machine.threads)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield device
+    finally:
+        torch.use_deterministic_algorithms(strict)
+        torch.set_num_threads(threads)
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"machine.device: {name!r} is not available here; choose another, e.g. cpu.") from error

@@ -1,0 +1,129 @@
+"""The report: one page that opens from disk, and a short summary in Markdown."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from benchmark.artifacts import write_text
+from benchmark.config import Study, load_study
+from benchmark.errors import StaleArtifactError
+from benchmark.jobs import ReportJob
+from benchmark.reporting.audit import comparison_table, diagnostics_table, missing_table, provenance_table, versions
+from benchmark.reporting.formats import Table, as_markdown
+from benchmark.reporting.results import BANNER, Results, read_results
+from benchmark.reporting.tables import study_tables
+from benchmark.workspace import Workspace
+
+FIGURES = {
+    "accuracy": "Accuracy of every run on each task: a dot for the mean, a bar for the 95 % interval, a tick a seed.",
+    "steps": "Accuracy by steps of pre-training: a line for the mean over seeds, a dot for each seed.",
+    "curves": "Training loss by step, one line for each seed and fold.",
+}
+_BRACKETS = re.compile(r"\[[^]]*\]")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure as the page embeds it."""
+
+    source: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page shows of one study."""
+
+    study: Study
+    findings: list[dict[str, Any]]
+    tables: list[Table]
+    figures: list[Figure]
+    comparisons: Table
+    missing: Table
+    transductive: list[str]
+
+
+def report(job: ReportJob, workspace: Workspace) -> None:
+    """Write ``results/<profile>/report/index.html`` and ``summary.md`` from the results and figures of all studies.
+
+    Raises:
+        StaleArtifactError: aggregation or a study's figures are missing.
+    """
+    results = read_results(workspace)
+    sections = [_section(job, workspace, study, results) for study in job.runs]
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            job=job,
+            banner=BANNER if job.standin else "",
+            rule=results.findings["rule"],
+            saturation=results.findings["saturation"],
+            sections=sections,
+            diagnostics=diagnostics_table(results),
+            provenance=provenance_table(results),
+            versions=versions(results),
+        )
+    )
+    folder = workspace.results / "report"
+    write_text(folder / "index.html", page)
+    write_text(folder / "summary.md", summary(job, sections))
+
+
+def summary(job: ReportJob, sections: list[Section]) -> str:
+    """The first table and the findings of every study, in Markdown."""
+    lines = [f"# Results of profile `{job.profile}`", ""]
+    for section in sections:
+        lines += [f"## {section.study.title}", "", as_markdown(section.tables[0]) if section.tables else "No table."]
+        lines += [*(f"- {finding['statement']}" for finding in section.findings), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(job: ReportJob, workspace: Workspace, name: str, results: Results) -> Section:
+    study, own = load_study(workspace.root, name), results.of(name)
+    return Section(
+        study=study,
+        findings=results.findings["studies"].get(name, []),
+        tables=study_tables(job, study, results),
+        figures=_figures(workspace.results / "figures" / name),
+        comparisons=comparison_table(own),
+        missing=missing_table(own),
+        transductive=[facts.title for facts in job.runs[name].values() if facts.transductive],
+    )
+
+
+def _figures(folder: Path) -> list[Figure]:
+    """A study's figures as data addresses: several SVG documents inline would share ids and style sheets."""
+    if not folder.is_dir():
+        raise StaleArtifactError(f"{folder} does not exist; run `dvc repro` so that the stage before makes it.")
+    paths = {folder / f"{name}.svg": caption for name, caption in FIGURES.items()}
+    return [
+        Figure("data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode(), caption)
+        for path, caption in paths.items()
+        if path.exists()
+    ]
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("benchmark.reporting"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = _cell
+    return environment
+
+
+def _cell(text: str) -> Markup:
+    """A table's cell with its interval in small print."""
+    return Markup(_BRACKETS.sub(lambda match: f"<small>{match[0]}</small>", str(escape(text))))

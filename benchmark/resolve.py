@@ -1,0 +1,122 @@
+"""Resolves runs against the methods' and encoders' own defaults, in a child process so that the plan never imports torch.
+
+``python -m benchmark.resolve`` reads a JSON list of requests on standard input and writes a JSON list of answers.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmark import registry
+from benchmark.artifacts import content_hash, read_json, write_json
+from benchmark.closure import code_hash
+from benchmark.config import Config, Training, merged, validate
+from benchmark.errors import ConfigError
+from benchmark.workspace import Workspace
+
+
+class Request(Config):
+    """A run's deltas."""
+
+    where: str
+    method: str
+    encoder: str
+    method_config: dict[str, Any]
+    encoder_config: dict[str, Any]
+    training: dict[str, Any]
+    scale: dict[str, Any]
+    """What the profile changes of the training; nothing where the method trains nothing."""
+
+
+class Resolved(Config):
+    """A run's complete settings and what follows from them."""
+
+    method_config: dict[str, Any]
+    encoder_config: dict[str, Any]
+    training: Training
+    sample_rate: int
+    parameters: int
+    needs_labels: bool
+
+
+def resolve(requests: Sequence[Request], workspace: Workspace) -> list[Resolved]:
+    """Resolve every request, from the cache where neither it nor the code behind it has changed.
+
+    Raises:
+        ConfigError: an unknown method, encoder or parameter, a wrong type or a value out of range.
+    """
+    modules = {_module("method", r.method) for r in requests} | {_module("encoder", r.encoder) for r in requests}
+    asked = [request.model_dump(mode="json") for request in requests]
+    key = content_hash([asked, code_hash([*sorted(modules), "benchmark.resolve"])])
+    file = workspace.cache / "resolved" / f"{key}.json"
+    if not file.exists():
+        write_json(file, _in_child(asked))
+    return [validate(Resolved, answer, str(file)) for answer in read_json(file)]
+
+
+def _module(kind: registry.Kind, name: str) -> str:
+    return registry.find(kind, name).module
+
+
+def _in_child(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    child = subprocess.run(
+        [sys.executable, "-m", "benchmark.resolve"],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode:
+        raise RuntimeError(f"Resolving the runs failed:\n{child.stderr}")
+    answer = json.loads(child.stdout)
+    if "error" in answer:
+        raise ConfigError(answer["error"])
+    return list(answer["resolved"])
+
+
+def _resolve_here(request: Request) -> Resolved:
+    method_class = registry.load("method", request.method)
+    encoder_class = registry.load("encoder", request.encoder)
+    method_config = validate(method_class.Config, request.method_config, f"{request.where}: method_config")
+    encoder_config = validate(encoder_class.Config, request.encoder_config, f"{request.where}: encoder_config")
+    training = _training(method_class.default_training, request)
+    encoder = encoder_class(encoder_config)
+    return Resolved(
+        method_config=method_config.model_dump(mode="json"),
+        encoder_config=encoder_config.model_dump(mode="json"),
+        training=training,
+        sample_rate=encoder.sample_rate,
+        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
+        needs_labels=method_class.needs_labels,
+    )
+
+
+def _training(published: Training, request: Request) -> Training:
+    """The method's published settings under the run's delta under the profile's scale, each naming its own length."""
+    if published.steps == 0:
+        return published
+    layers = [published.model_dump(exclude_unset=True), request.training, request.scale]
+    settings: dict[str, Any] = {}
+    for layer in layers:
+        if {"steps", "epochs"} & layer.keys():
+            settings = {key: value for key, value in settings.items() if key not in {"steps", "epochs"}}
+        settings = merged(settings, layer)
+    return validate(Training, settings, f"{request.where}: training")
+
+
+def main() -> None:
+    """Answer the requests on standard input."""
+    requests = [validate(Request, item, "request") for item in json.load(sys.stdin)]
+    try:
+        answer: dict[str, Any] = {"resolved": [_resolve_here(request).model_dump(mode="json") for request in requests]}
+    except ConfigError as error:
+        answer = {"error": str(error)}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Selecting a profile: rewrites two keys of ``params.yaml`` and leaves its comments and layout alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from benchmark.artifacts import write_text
+from benchmark.config import load_params
+from benchmark.errors import ConfigError
+from benchmark.plan import active_stages
+
+
+def select_profile(root: Path, name: str) -> bool:
+    """Make ``dvc repro`` run the profile ``name``; True where ``params.yaml`` had to change.
+
+    Raises:
+        ConfigError: unknown profile, or a fault in params.yaml or a study.
+    """
+    active = active_stages(root, load_params(root), name)
+    block = yaml.safe_dump(active, sort_keys=False, default_flow_style=None, width=118)
+    indented = "".join(f"  {line}\n" for line in block.splitlines())
+    file = root / "params.yaml"
+    old = file.read_text(encoding="utf-8")
+    new, profiles = re.subn(r"^profile:.*$", f"profile: [{name}]", old, count=1, flags=re.MULTILINE)
+    new, actives = re.subn(r"^active:\n(?:[ \t]+.*\n)*", f"active:\n{indented}", new, count=1, flags=re.MULTILINE)
+    if not (profiles and actives):
+        raise ConfigError("params.yaml: `profile:` and `active:` must each start a line; restore the file's layout.")
+    if new != old:
+        write_text(file, new)
+    return new != old

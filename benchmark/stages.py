@@ -1,0 +1,97 @@
+"""The pipeline's stages as functions: read a job, do the work, record how long it took."""
+
+from __future__ import annotations
+
+from benchmark import registry
+from benchmark.artifacts import read_json, write_json
+from benchmark.closure import code_hash
+from benchmark.config import load_params
+from benchmark.errors import ConfigError
+from benchmark.jobs import EvaluateJob, PretrainJob, ReportJob, read_job
+from benchmark.plan import check_active, profile_of
+from benchmark.timing import recorded
+from benchmark.workspace import Workspace
+
+
+def split_corpus(corpus: str) -> tuple[str, int]:
+    """``esc50-16000`` as dataset and rate in Hz.
+
+    Raises:
+        ConfigError: the name is not of that form, or the dataset is unknown.
+    """
+    dataset, _, rate = corpus.rpartition("-")
+    if not rate.isdigit():
+        raise ConfigError(f"Corpus {corpus!r} is not <dataset>-<rate in Hz>, for example esc50-16000.")
+    registry.find("dataset", dataset)
+    return dataset, int(rate)
+
+
+def scan_stage(workspace: Workspace) -> None:
+    """Write what raw data is there, with the code that would prepare it, to one JSON a corpus."""
+    from benchmark.corpus.scan import scan
+
+    params = load_params(workspace.root)
+    check_active(workspace.root, params, workspace.profile)
+    data = profile_of(params, workspace.profile).data
+    for corpus in params.active.corpora:
+        dataset, rate = split_corpus(corpus)
+        record = registry.load("dataset", dataset)
+        found = scan(record, workspace.raw, data)
+        code = code_hash(["benchmark.corpus.prepare", registry.find("dataset", dataset).module])
+        write_json(workspace.scan(corpus), {**found, "rate": rate, "code": code})
+
+
+def prepare_stage(workspace: Workspace, corpus: str) -> None:
+    """Pack one dataset at one rate, or record why there is none."""
+    from benchmark.corpus.prepare import prepare_corpus
+
+    dataset, rate = split_corpus(corpus)
+    with recorded(workspace, "prepare", corpus):
+        found = read_json(workspace.scan(corpus))
+        record = registry.load("dataset", dataset)
+        workers = load_params(workspace.root).machine.workers
+        manifest = prepare_corpus(record, found, workspace, rate, workers)
+        write_json(workspace.manifest(dataset, rate), manifest)
+
+
+def pretrain_stage(workspace: Workspace, run: str) -> None:
+    """Pre-train one run."""
+    from benchmark.pretraining.stage import pretrain
+
+    with recorded(workspace, "pretrain", run):
+        pretrain(read_job(PretrainJob, workspace.plan("pretrain", run)), workspace)
+
+
+def evaluate_stage(workspace: Workspace, run: str) -> None:
+    """Score one run."""
+    from benchmark.evaluation.stage import evaluate
+
+    with recorded(workspace, "evaluate", run):
+        evaluate(read_job(EvaluateJob, workspace.plan("evaluate", run)), workspace)
+
+
+def aggregate_stage(workspace: Workspace) -> None:
+    """Statistics over all runs of the profile."""
+    from benchmark.statistics.aggregate import aggregate
+
+    with recorded(workspace, "aggregate", workspace.profile):
+        aggregate(read_job(ReportJob, workspace.plan("report", "aggregate")), workspace)
+
+
+def tables_stage(workspace: Workspace, study: str) -> None:
+    """Tables and figures of one study."""
+    from benchmark.reporting.figures import render_figures
+    from benchmark.reporting.tables import render_tables
+
+    with recorded(workspace, "tables", study):
+        job = read_job(ReportJob, workspace.plan("report", "render"))
+        render_tables(job, workspace, study)
+        render_figures(job, workspace, study)
+
+
+def report_stage(workspace: Workspace) -> None:
+    """The HTML report."""
+    from benchmark.reporting.report import report
+
+    with recorded(workspace, "report", workspace.profile):
+        report(read_job(ReportJob, workspace.plan("report", "render")), workspace)

@@ -1,0 +1,97 @@
+"""Random 975 ms crops a second: one gather from the packed corpus against a DataLoader that decodes files in 2 workers.
+
+Both read the same clips in random order and give batches of 64 crops: ESC-50's real recordings where BENCHMARK_DATA
+holds them, else its stand-in. The file cache is warm for both. Target: at least 50 times as fast.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import soundfile
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from benchmark import registry
+from benchmark.corpus.prepare import prepare
+from benchmark.corpus.standin import ensure_standin
+from benchmark.corpus.store import Corpus
+from benchmark.seeding import numpy_stream
+from perf.measure import alternate, report
+
+RATE = 16_000
+CROP = int(0.975 * RATE)
+BATCH = 64
+WORKERS = 2
+
+
+class DecodeAndCrop(Dataset[torch.Tensor]):
+    """The usual way: open the clip's file, read it, crop."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        samples, rate = soundfile.read(self.files[index], dtype="float32")
+        length = CROP * rate // RATE
+        start = int(torch.randint(len(samples) - length + 1, ()))
+        return torch.from_numpy(samples[start : start + length])
+
+
+def drain(loader: DataLoader[torch.Tensor]) -> None:
+    for _ in loader:
+        pass
+
+
+def gather(corpus: Corpus, epochs: int) -> None:
+    for epoch in range(epochs):
+        order = numpy_stream(0, "gather", epoch).permutation(len(corpus))
+        for first in range(0, len(order), BATCH):
+            rows = order[first : first + BATCH]
+            starts = corpus.random_starts(numpy_stream(0, "gather", epoch, first), rows, 1, CROP)[:, 0]
+            corpus.gather(rows, starts, CROP)
+
+
+def measure(folder: Path) -> dict[str, object]:
+    dataset = registry.load("dataset", "esc50")
+    data = os.environ.get("BENCHMARK_DATA")
+    raw = Path(data) / dataset.folder if data else folder / "standin"
+    if not data:
+        ensure_standin(dataset, raw)
+    prepare(dataset, raw, folder / "corpus", RATE, WORKERS, standin=not data, cache=folder / "cache")
+    corpus = Corpus.open(folder / "corpus")
+    files = [raw / path for path in corpus.clips["path"]]
+    decoded_epochs, gathered_epochs = 2, 100  # so that both take long enough to be timed
+    loader = DataLoader(
+        DecodeAndCrop(files * decoded_epochs), BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True
+    )
+    times = alternate(lambda: drain(loader), lambda: gather(corpus, gathered_epochs))
+    decoded = len(files) * decoded_epochs / times["baseline_s"]
+    gathered = len(corpus) * gathered_epochs / times["candidate_s"]
+    return {
+        "audio": f"{len(corpus)} clips of ESC-50, {'real' if data else 'stand-in'}",
+        "baseline": f"DataLoader, {WORKERS} workers, decode and crop",
+        "baseline_crops_per_s": round(decoded),
+        "gather_crops_per_s": round(gathered),
+        "ratio": gathered / decoded,
+        "target": 50,
+        "decoded_epochs": decoded_epochs,
+        "decoded_s": times["baseline_times_s"],
+        "gathered_epochs": gathered_epochs,
+        "gathered_s": times["candidate_times_s"],
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        report("gather", measure(Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+import pytest
+import torch
+
+from benchmark.config import Machine
+from benchmark.errors import ConfigError
+from benchmark.pretraining.device import deterministic_torch
+
+
+def test_threads_and_determinism_hold_inside_and_are_restored() -> None:
+    before = torch.get_num_threads()
+    with deterministic_torch(Machine(device="cpu", threads=before + 1)) as device:
+        assert device == torch.device("cpu")
+        assert torch.get_num_threads() == before + 1
+        assert torch.are_deterministic_algorithms_enabled()
+    assert torch.get_num_threads() == before
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_restored_after_an_error_too() -> None:
+    with pytest.raises(ValueError, match="inside"), deterministic_torch(Machine()):
+        raise ValueError("inside")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "warp-drive"])
+def test_an_unknown_device_is_one_sentence(name: str) -> None:
+    with (
+        pytest.raises(ConfigError, match=rf"machine.device: '{name}' is not available"),
+        deterministic_torch(Machine(device=name)),
+    ):
+        pass

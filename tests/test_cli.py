@@ -1,0 +1,153 @@
+"""The command line: lists, hints, exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def benchmark(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark", *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """params.yaml and the studies, to be spoilt."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("methods", "simclr"),
+        ("encoders", "resnet18"),
+        ("tasks", "fsdd_digit"),
+        ("datasets", "urbansound8k"),
+        ("runs", "simclr_us8k"),
+        ("studies", "transfer"),
+        ("profiles", "paper"),
+    ],
+)
+def test_list(what: str, expected: str):
+    done = benchmark("list", what, "--json")
+    assert done.returncode == 0, done.stderr
+    assert expected in [row["name"] for row in json.loads(done.stdout)]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["plan", "--profile", "sandbx"], "Unknown profile 'sandbx': did you mean 'sandbox'?"),
+        (["select", "mni"], "Unknown profile 'mni': did you mean 'mini'?"),
+        (["tables", "--study", "transfer", "--profile", "papr"], "Unknown profile 'papr'"),
+        (["prepare", "--corpus", "esc50"], "Corpus 'esc50' is not <dataset>-<rate in Hz>"),
+        (["prepare", "--corpus", "esc5-16000"], "Unknown dataset 'esc5': did you mean 'esc50'?"),
+        (["pretrain", "--run", "nothing-0"], "does not exist; run `dvc repro`"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence_and_exit_code_2(words: list[str], sentence: str):
+    done = benchmark(*words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_command_or_option_is_a_usage_error():
+    assert benchmark("pretrian").returncode == 2
+    assert benchmark("plan", "--profil", "sandbox").returncode == 2
+
+
+def test_outside_a_checkout_it_says_so(tmp_path: Path):
+    done = benchmark("list", "runs", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "No params.yaml in" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("threads: 2", "threads: none", "machine.threads"),
+        ("batch_size: 32", "batch_siz: 32", "did you mean 'batch_size'?"),
+        ("studies: [transfer]", "studies: [transfers]", "Unknown study 'transfers': did you mean 'transfer'?"),
+        ("untrained_us8k: 3", "untraind_us8k: 3", "unknown run 'untraind_us8k': did you mean 'untrained_us8k'?"),
+    ],
+)
+def test_a_fault_in_params_stops_the_plan(checkout: Path, old: str, new: str, sentence: str):
+    file = checkout / "params.yaml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    done = benchmark("plan", cwd=checkout)
+    assert done.returncode == 2, done.stdout
+    assert sentence in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("method: simclr\n", "method: simclear\n", "Unknown method 'simclear': did you mean 'simclr'?"),
+        (
+            "{temperature: 0.2,",
+            "{temprature: 0.2,",
+            "method_config: unknown parameter 'temprature'; did you mean 'temperature'?",
+        ),
+        ("{temperature: 0.2,", "{temperature: -0.2,", "temperature: Input should be greater than 0"),
+    ],
+)
+def test_a_fault_in_a_run_stops_the_plan(checkout: Path, old: str, new: str, sentence: str):
+    file = checkout / "studies" / "transfer.yaml"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    done = benchmark("plan", cwd=checkout)
+    assert done.returncode == 2, done.stdout
+    assert sentence in done.stderr
+
+
+def test_select_keeps_comments_and_says_when_nothing_changed(checkout: Path):
+    before = (checkout / "params.yaml").read_text()
+    assert "profile mini selected" in benchmark("select", "mini", cwd=checkout).stdout
+    selected = (checkout / "params.yaml").read_text()
+    assert [line for line in before.splitlines() if "#" in line] == [
+        line for line in selected.splitlines() if "#" in line
+    ]
+    assert "profile: [mini]" in selected
+    assert "was already selected" in benchmark("select", "mini", cwd=checkout).stdout
+    benchmark("select", "sandbox", cwd=checkout)
+    benchmark("select", "mini", cwd=checkout)
+    assert (checkout / "params.yaml").read_text() == selected
+
+
+def test_the_plan_of_the_paper_profile_shows_full_size_networks():
+    done = benchmark("plan", "--profile", "paper", "--study", "transfer")
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}
+    assert "11,170,240" in rows["simclr_resnet18"]
+    assert "4,567,104" in rows["supervised_esc10"] or "4,501,440" in rows["supervised_esc10"]
+
+
+def test_an_interrupt_is_one_sentence_and_exit_code_130():
+    code = """
+import os, signal, sys, threading, time
+import benchmark.cli as cli
+cli.app.command("wait")(lambda: time.sleep(20))
+threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+sys.argv = ["benchmark", "wait"]
+cli.main()
+"""
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert "run the same command again to go on" in done.stderr
+    assert time.monotonic() - start < 15

@@ -1,0 +1,86 @@
+"""A stage's code hash sees what can change its result, and nothing else."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark import closure
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A plugin package: entry -> used, beside an unused module."""
+    folder = tmp_path / "plugin_pkg"
+    folder.mkdir()
+    (folder / "__init__.py").write_text('"""A plugin."""\n')
+    (folder / "entry.py").write_text(
+        '"""Entry."""\nfrom typing import TYPE_CHECKING\nfrom benchmark import Task\n'
+        "if TYPE_CHECKING:\n    from plugin_pkg import typing_only\n\n"
+        'def run():\n    """Say."""\n    from plugin_pkg.used import value  # nested\n    return value\n'
+    )
+    (folder / "used.py").write_text("value = 1\n")
+    (folder / "unused.py").write_text("other = 1\n")
+    (folder / "typing_only.py").write_text("other = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("plugin_pkg")]:
+        del sys.modules[name]
+
+
+def fresh_hash() -> str:
+    for function in (closure._source, closure._locate, closure._fingerprint, closure._imports):
+        function.cache_clear()
+    return closure.code_hash(["plugin_pkg.entry"])
+
+
+def test_nested_imports_and_the_public_face_are_followed(package: Path):
+    found = closure.closure(["plugin_pkg.entry"])
+    assert {"plugin_pkg.entry", "plugin_pkg.used", "benchmark.records"} <= set(found)
+    assert not {"plugin_pkg.unused", "plugin_pkg.typing_only", "benchmark"} & set(found)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changes"),
+    [
+        ("entry.py", "# nested", "# a comment reworded", False),
+        ("entry.py", '"""Say."""', '"""Say it better."""', False),
+        ("entry.py", "\n\ndef", "\n\n\n\ndef", False),
+        ("unused.py", "1", "2", False),
+        ("used.py", "1", "2", True),
+        ("entry.py", "return value", "return value + 1", True),
+    ],
+)
+def test_only_edits_that_can_change_a_result_change_the_hash(
+    package: Path, file: str, old: str, new: str, changes: bool
+):
+    before = fresh_hash()
+    text = (package / file).read_text()
+    assert old in text
+    (package / file).write_text(text.replace(old, new))
+    assert (fresh_hash() != before) == changes
+
+
+def test_one_method_does_not_reach_another_nor_reporting():
+    found = closure.closure(["benchmark.pretraining.stage", "methods.simclr"])
+    assert "methods.simclr" in found
+    assert not [module for module in found if module.startswith("benchmark.reporting")]
+    assert "methods.supervised" not in found
+
+
+def test_torch_free_parts_do_not_reach_torch():
+    import ast
+
+    for entry in [
+        "benchmark.corpus.prepare",
+        "benchmark.plan",
+        "benchmark.reporting.report",
+        "benchmark.statistics.aggregate",
+    ]:
+        for module in closure.closure([entry]):
+            top = ast.parse(closure._source(module).read_text()).body
+            names = [alias.name for node in top if isinstance(node, ast.Import) for alias in node.names]
+            names += [node.module or "" for node in top if isinstance(node, ast.ImportFrom)]
+            assert not [name for name in names if name.split(".")[0] == "torch"], (
+                f"{entry} reaches torch through {module}"
+            )

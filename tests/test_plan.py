@@ -1,0 +1,142 @@
+"""The plan: what each stage is told, and what it is not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from benchmark.artifacts import write_json
+from benchmark.config import load_params
+from benchmark.errors import ConfigError
+from benchmark.jobs import EvaluateJob, PretrainJob, read_job
+from benchmark.plan import Planner, active_stages, check_active
+from benchmark.selection import select_profile
+from benchmark.workspace import Workspace
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout's params.yaml and studies."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    return tmp_path
+
+
+def prepared(workspace: Workspace, **absent: str) -> None:
+    """Pretend that every corpus has been prepared, but for the ``absent``."""
+    for corpus in active_stages(workspace.root, load_params(workspace.root), workspace.profile)["corpora"]:
+        dataset, rate = corpus.rsplit("-", 1)
+        facts: dict[str, Any] = {"status": "ok", "fingerprint": f"hash-{corpus}", "standin": True}
+        if dataset in absent:
+            facts = {"status": "absent", "fingerprint": "none", "reason": absent[dataset]}
+        write_json(workspace.manifest(dataset, int(rate)), facts)
+
+
+def planner(root: Path, profile: str = "mini", **absent: str) -> Planner:
+    workspace = Workspace(root, profile)
+    prepared(workspace, **absent)
+    return Planner(workspace, load_params(root))
+
+
+def jobs(plan: Planner) -> tuple[dict[str, PretrainJob], dict[str, EvaluateJob]]:
+    return {job.name: job for job in plan.pretrain_jobs()}, {job.name: job for job in plan.evaluate_jobs()}
+
+
+def test_planning_imports_no_torch(root: Path):
+    select_profile(root, "mini")
+    code = (
+        "import sys; from pathlib import Path; from benchmark.plan import make_plan; from benchmark.workspace import Workspace\n"
+        f"make_plan(Workspace(Path({str(root)!r}), 'mini')).write()\nprint('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_job_survives_its_json(root: Path, tmp_path: Path):
+    plan = planner(root)
+    plan.write()
+    job = jobs(plan)[0]["simclr_us8k-1"]
+    again = read_job(PretrainJob, plan.workspace.plan("pretrain", "simclr_us8k-1"))
+    assert again == job
+    assert again.key == job.key
+
+
+def test_a_run_is_its_methods_defaults_under_its_delta_under_the_profiles_scale(root: Path):
+    job = jobs(planner(root))[0]["simclr_us8k-0"]
+    assert job.training.optimizer == "adamw"  # the study's delta
+    assert (job.training.steps, job.training.epochs) == (850, None)  # the profile's scale, in place of published epochs
+    assert job.encoder_config["width"] == 0.25
+    assert job.method_config["temperature"] == 0.2
+    paper = jobs(planner(root, "paper"))[0]["simclr_resnet18-0"]
+    assert (paper.training.epochs, paper.training.steps, paper.training.optimizer) == (500, None, "sgd")
+    assert paper.encoder_config["width"] == 1.0
+
+
+def test_methods_without_training_are_not_given_steps(root: Path):
+    assert jobs(planner(root))[0]["untrained_us8k-0"].training.steps == 0
+
+
+def test_what_is_evaluated_is_forbidden_in_pre_training(root: Path):
+    job = jobs(planner(root))[0]["simclr_us8k-0"]
+    assert [ref.dataset for ref in job.sources] == ["urbansound8k"]
+    assert [ref.dataset for ref in job.excluded] == ["esc50", "fsdd"]
+
+
+def test_pre_training_on_what_is_evaluated_is_refused(root: Path):
+    file = root / "studies" / "transfer.yaml"
+    study = yaml.safe_load(file.read_text())
+    study["runs"]["simclr_us8k"]["data"] = ["urbansound8k", "fsdd"]
+    file.write_text(yaml.safe_dump(study))
+    with pytest.raises(ConfigError, match="pre-trains on fsdd and is evaluated on it"):
+        jobs(planner(root))
+
+
+def test_absent_data_is_told_not_raised(root: Path):
+    pretrain, evaluate = jobs(planner(root, urbansound8k="no folder UrbanSound8K"))
+    assert (pretrain["simclr_us8k-0"].status, pretrain["simclr_us8k-0"].reason) == ("not run", "no folder UrbanSound8K")
+    assert evaluate["simclr_us8k-0"].status == "not run"
+    assert pretrain["supervised_esc10-0"].status == "ready"
+    absent = {ref.task: ref.corpus.absent for ref in evaluate["logmel_statistics-0"].tasks}
+    assert absent["us8k"] == "no folder UrbanSound8K"
+    assert absent["esc10"] == ""
+
+
+def test_a_rate_that_no_corpus_has_is_refused(root: Path):
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["profiles"]["sandbox"]["rates"] = [16000]
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(ConfigError, match="rates lacks 22050 Hz"):
+        jobs(planner(root, "sandbox"))
+
+
+def test_stages_that_do_not_match_the_profile_are_refused(root: Path):
+    select_profile(root, "mini")
+    check_active(root, load_params(root), "mini")
+    with pytest.raises(ConfigError, match="run `benchmark select sandbox` first"):
+        check_active(root, load_params(root), "sandbox")
+
+
+def test_two_studies_may_not_name_the_same_run(root: Path):
+    study = yaml.safe_load((root / "studies" / "transfer.yaml").read_text())
+    (root / "studies" / "copy.yaml").write_text(yaml.safe_dump({**study, "id": "copy"}))
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["profiles"]["mini"]["studies"] = ["transfer", "copy"]
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(ConfigError, match="two studies name the run"):
+        planner(root)
+
+
+def test_every_run_and_seed_has_a_stage(root: Path):
+    stages = active_stages(root, load_params(root), "mini")
+    assert stages["corpora"] == ["esc50-16000", "fsdd-16000", "urbansound8k-16000"]
+    assert {"simclr_us8k-0", "simclr_us8k-1", "simclr_us8k-2", "majority-0"} <= set(stages["runs"])
+    assert "majority-1" not in stages["runs"]
+    assert not [run for run in stages["runs"] if "resnet18" in run]
