@@ -26,6 +26,9 @@ ProfileOption = Annotated[Optional[str], typer.Option(help="Profile; default: th
 RunOption = Annotated[str, typer.Option(help="Run and seed, e.g. simclr_us8k-0.")]
 
 
+_INTERRUPTED = 130
+
+
 class Listing(StrEnum):
     """What `benchmark list` can list."""
 
@@ -44,19 +47,19 @@ def main() -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # Typer turns an interrupt into this code instead of raising it
     except BenchmarkError as error:
-        _stop(str(error), 2)
-    except typer.Exit as error:
+        _stop(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except Exception as error:
+        if not (hasattr(error, "show") and hasattr(error, "exit_code")):
+            raise
+        error.show()  # a usage error
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _stop("Interrupted; everything finished is kept, run the same command again to go on.", 130)
-    except Exception as error:  # click's usage errors know how to show themselves
-        if hasattr(error, "show") and hasattr(error, "exit_code"):
-            error.show()
-            sys.exit(error.exit_code)
-        raise
-    sys.exit(0)
+    if code == _INTERRUPTED:
+        _stop("Interrupted; everything finished is kept, run the same command again to go on.", _INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 @app.command()

@@ -300,10 +300,12 @@ def _one_sentence(error: ValidationError, model: type[BaseModel], where: str) ->
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Field names of the (nested) model at ``location``; empty where the path runs through a plain mapping's values."""
+    """Field names of the model at ``location``; empty where the path leaves the models."""
     current: Any = model
     for part in location:
-        field = getattr(current, "model_fields", {}).get(part)
-        annotation = field.annotation if field else getattr(current, "__args__", [None])[-1]
-        current = getattr(annotation, "__args__", [annotation])[-1] if field else annotation
+        fields = getattr(current, "model_fields", None)
+        if fields is None:  # a mapping or a tuple: the part is a key, and the last type argument is that of the values
+            current = (getattr(current, "__args__", None) or [None])[-1]
+        else:
+            current = fields[part].annotation if part in fields else None
     return list(getattr(current, "model_fields", {}))

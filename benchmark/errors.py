@@ -2,7 +2,9 @@
 
 
 class BenchmarkError(Exception):
-    """Base of every error that the command line prints as one sentence with exit code 2, without a traceback."""
+    """Base of every error that the command line prints as one sentence, without a traceback."""
+
+    exit_code = 2
 
 
 class ConfigError(BenchmarkError):

@@ -83,6 +83,7 @@ class EvaluateJob(Job):
     transductive: bool
     tasks: tuple[TaskRef, ...]
     protocols: dict[str, Protocol]
+    snapshot_protocol: str = Field(description="under which snapshots of the run are scored")
 
 
 class ReportRun(Config):

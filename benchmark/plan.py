@@ -145,6 +145,7 @@ class Planner:
                     transductive=spec.transductive,
                     tasks=tuple(self._task_ref(task, rate) for task in spec.evaluate),
                     protocols={name: self._protocol(entry.study, name) for name in spec.protocols},
+                    snapshot_protocol=spec.protocols[0],
                 )
 
     def report_job(self) -> ReportJob:

@@ -1,8 +1,9 @@
 """Converged logistic regression on ESC-10's five folds: ours, all problems at once, against scikit-learn's in turn.
 
 Features are the log-mel statistics of each clip, with the same standardisation and threads. Once at a single C, once at
-seven from 1e-4 to 100. scikit-learn stops at its default tolerance, which leaves weak regularisation short of the optimum:
-``*_residual`` is the largest norm of a gradient relative to its parameters. Target: no slower, at the same accuracy.
+seven from 1e-4 to 100. scikit-learn stops at its default tolerance, which leaves weak regularisation short of the
+optimum: ``*_residual`` is the largest norm of a gradient relative to its parameters. Target: no slower, at the same
+accuracy.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ What makes it fast:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -35,6 +36,8 @@ from benchmark.evaluation.linear import LinearClassifiers, TrainingSet, statisti
 
 _MEMORY = 1 << 29
 """Bytes that one batch of training sets may take; a single larger set is solved alone."""
+_WORTH_THREADS = 1 << 28
+"""Multiplications an iteration from which on it runs on all threads."""
 _HISTORY = 10
 _MARGIN = 0.8
 """Fraction of the tolerance asked of single precision, so that double precision mostly finds nothing left to do."""
@@ -90,9 +93,10 @@ def fit(
     for chunk in _chunks(features, sets, strengths.shape[1], n_classes):
         spans = [_span(features, sets[index], standardise) for index in chunk]
         batch = _Batch.stack(spans, [sets[index] for index in chunk], strengths[chunk], n_classes)
-        rough = batch.single()
-        near, _, rough_iterations = _minimise(rough, rough.zero(), _MARGIN * tolerance, max_iterations)
-        theta, batch_residual, batch_iterations = _minimise(batch, near.double(), tolerance, max_iterations)
+        with _few_threads(batch):
+            rough = batch.single()
+            near, _, rough_iterations = _minimise(rough, rough.zero(), _MARGIN * tolerance, max_iterations)
+            theta, batch_residual, batch_iterations = _minimise(batch, near.double(), tolerance, max_iterations)
         for position, index in enumerate(chunk):
             weight[index], bias[index] = spans[position].on_raw_features(theta[position], batch.absent[position])
         residual[chunk] = batch_residual.cpu().numpy()
@@ -246,6 +250,19 @@ class _Batch:
         return inverse
 
 
+@contextmanager
+def _few_threads(batch: _Batch) -> Iterator[None]:
+    """One thread where an iteration is so little work that several would mostly wait for each other."""
+    n_strengths = batch.strengths.shape[1]
+    multiplications = batch.rows.numel() * n_strengths * batch.absent.shape[1]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if multiplications < _WORTH_THREADS else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 @dataclass(frozen=True)
 class _Point:
     """Where a batch of problems stands."""
@@ -273,8 +290,9 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _residual(point: _Point, gradient: Tensor) -> Tensor:
-    size = torch.linalg.vector_norm(point.theta, dim=(2, 3)).clamp_min(_SMALLEST)
-    return torch.linalg.vector_norm(gradient, dim=(2, 3)) / size
+    size: Tensor = torch.linalg.vector_norm(point.theta, dim=(2, 3)).clamp_min(_SMALLEST)
+    residual: Tensor = torch.linalg.vector_norm(gradient, dim=(2, 3)) / size
+    return residual
 
 
 def _minimise(batch: _Batch, start: Tensor, tolerance: float, max_iterations: int) -> tuple[Tensor, Tensor, int]:
@@ -345,13 +363,12 @@ class _State:
 
 @dataclass
 class _History:
-    """The last steps, their gradient changes and the metric times those, in ring buffers ``(S, C, m, P)``."""
+    """The last m steps of every problem, and the changes of the gradient that they made."""
 
-    steps: Tensor
-    changes: Tensor
-    scaled_changes: Tensor
+    pairs: Tensor
+    """``(S, C, 2 m, P)`` steps, then the metric times the gradient's changes; ring buffers of m places each."""
     step_change: Tensor
-    """``(S, C, m, m)`` inner products of steps (down) and changes (across)."""
+    """``(S, C, m, m)`` inner product of a step (down) and a change that is not older (across); 1 for an empty pair."""
     change_change: Tensor
     """``(S, C, m, m)`` inner products of changes under the metric."""
     gamma: Tensor
@@ -362,49 +379,48 @@ class _History:
     def empty(cls, gradient: Tensor) -> _History:
         """Room for steps shaped like ``gradient``."""
         n_sets, n_strengths, n_classes, width = gradient.shape
-        buffer = gradient.new_zeros(n_sets, n_strengths, _HISTORY, n_classes * width)
+        pairs = gradient.new_zeros(n_sets, n_strengths, 2 * _HISTORY, n_classes * width)
         products = gradient.new_zeros(n_sets, n_strengths, _HISTORY, _HISTORY)
-        gamma = gradient.new_ones(n_sets, n_strengths)
-        return cls(buffer, buffer.clone(), buffer.clone(), products, products.clone(), gamma)
+        identity = products + torch.eye(_HISTORY).to(products)
+        return cls(pairs, identity, products, gradient.new_ones(n_sets, n_strengths))
 
     def push(self, step: Tensor, change: Tensor, scaled_change: Tensor) -> None:
         """Remember a step in place of the oldest; one too small to show any curvature is remembered as zero."""
         slot = self.pushed % _HISTORY
         curvature = _dot(step, change)
         useful = curvature > torch.finfo(curvature.dtype).tiny
-        for buffer, vector in ((self.steps, step), (self.changes, change), (self.scaled_changes, scaled_change)):
-            buffer[:, :, slot] = vector.flatten(2) * useful[:, :, None]
-        self.step_change[:, :, slot] = _matvec(self.changes, self.steps[:, :, slot])
-        self.step_change[:, :, :, slot] = _matvec(self.steps, self.changes[:, :, slot])
-        across = _matvec(self.scaled_changes, self.changes[:, :, slot])
-        self.change_change[:, :, slot] = self.change_change[:, :, :, slot] = across
+        self.pairs[:, :, slot] = step.flatten(2) * useful[:, :, None]
+        self.pairs[:, :, _HISTORY + slot] = scaled_change.flatten(2) * useful[:, :, None]
+        step_change, change_change = self._products(change * useful[:, :, None, None])
+        self.step_change[:, :, slot] = 0.0
+        self.step_change[:, :, :, slot] = step_change
         self.step_change[:, :, slot, slot] = torch.where(useful, curvature, 1.0)
-        self.gamma = torch.where(useful, curvature / across[:, :, slot].where(useful, 1.0), self.gamma)
+        self.change_change[:, :, slot] = self.change_change[:, :, :, slot] = change_change
+        self.gamma = torch.where(useful, curvature / change_change[:, :, slot].where(useful, 1.0), self.gamma)
         self.pushed += 1
 
     def direction(self, gradient: Tensor, scaled: Tensor) -> Tensor:
         """Minus the inverse Hessian times ``gradient``, given the metric times ``gradient``."""
         if not self.pushed:
             return -scaled
-        order = [slot % _HISTORY for slot in range(max(self.pushed - _HISTORY, 0), self.pushed)]
-        step_change = self.step_change[:, :, order][..., order]
-        change_change = self.change_change[:, :, order][..., order]
-        gamma = self.gamma[:, :, None, None]
-        triangle = step_change.triu()
-        middle = gamma * change_change + torch.diag_embed(step_change.diagonal(dim1=2, dim2=3))
-        along_steps = _matvec(self.steps, gradient.flatten(2))[:, :, order, None]
-        along_changes = gamma * _matvec(self.changes, scaled.flatten(2))[:, :, order, None]
-        inner = torch.linalg.solve_triangular(triangle, along_steps, upper=True)
-        outer = torch.linalg.solve_triangular(triangle.mT, middle @ inner - along_changes, upper=False)
-        moved = _combination(self.steps, outer, order) - _combination(self.scaled_changes, gamma * inner, order)
-        return (-gamma * scaled).sub_(moved.view_as(gradient))
+        gamma = self.gamma[:, :, None]
+        inverse = torch.linalg.inv(self.step_change)
+        along_steps, along_changes = self._products(gradient)
+        inner = _product(inverse, along_steps)
+        curved = gamma * _product(self.change_change, inner) + self.step_change.diagonal(dim1=2, dim2=3) * inner
+        outer = _product(inverse.mT, curved - gamma * along_changes)
+        moved = _product(self.pairs.mT, torch.cat([outer, -gamma * inner], 2))
+        return (-gamma[..., None] * scaled).sub_(moved.view_as(gradient))
+
+    def _products(self, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """Inner products, each ``(S, C, m)``, with the steps and, under the metric, with the changes."""
+        products = _product(self.pairs, vector.flatten(2))
+        return products[..., :_HISTORY], products[..., _HISTORY:]
 
     def select(self, sets: Tensor, columns: Tensor) -> _History:
         """The sub-grid of some sets and some strengths, by index."""
         return _History(
-            steps=_sub_grid(self.steps, sets, columns),
-            changes=_sub_grid(self.changes, sets, columns),
-            scaled_changes=_sub_grid(self.scaled_changes, sets, columns),
+            pairs=_sub_grid(self.pairs, sets, columns),
             step_change=_sub_grid(self.step_change, sets, columns),
             change_change=_sub_grid(self.change_change, sets, columns),
             gamma=_sub_grid(self.gamma, sets, columns),
@@ -416,16 +432,9 @@ def _sub_grid(tensor: Tensor, sets: Tensor, columns: Tensor) -> Tensor:
     return tensor[sets[:, None], columns]
 
 
-def _matvec(buffer: Tensor, vector: Tensor) -> Tensor:
-    """Inner products ``(S, C, m)`` of a ring buffer's rows with ``vector (S, C, P)``."""
-    return (vector[:, :, None] @ buffer.mT)[:, :, 0]  # several times faster than buffer @ vector
-
-
-def _combination(buffer: Tensor, shares: Tensor, order: list[int]) -> Tensor:
-    """Sum ``(S, C, P)`` of a ring buffer's rows, those in ``order`` weighted by ``shares (S, C, len(order), 1)``."""
-    weights = shares.new_zeros(*shares.shape[:2], 1, _HISTORY)
-    weights[..., 0, order] = shares[..., 0]
-    return (weights @ buffer)[:, :, 0]
+def _product(matrices: Tensor, vectors: Tensor) -> Tensor:
+    """Matrices ``(S, C, a, b)`` times vectors ``(S, C, b)``; a row times the transpose is several times faster."""
+    return (vectors[:, :, None] @ matrices.mT)[:, :, 0]
 
 
 def _line_search(batch: _Batch, start: _Point, gradient: Tensor, direction: Tensor) -> tuple[_Point, Tensor]:

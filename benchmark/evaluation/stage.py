@@ -1,6 +1,6 @@
 """The evaluation stage: one run on all its tasks under all its protocols.
 
-Each part of the run embeds each corpus once; every head of the grid is trained on those embeddings. Embeddings and cells
+Each part of the run embeds each task's clips once; every head of the grid is trained on those embeddings. Embeddings and cells
 (a part under a protocol on a task) are cached by content, outside the stage's output, so a new task or protocol costs only
 its own cells and a kill loses at most one.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmark.artifacts import Cache, atomic_path, content_hash, read_json, write_json
+from benchmark.artifacts import Cache, atomic_path, content_hash, hash_arrays, read_json, write_json
 from benchmark.columns import PREDICTION_COLUMNS
 from benchmark.config import Protocol
 from benchmark.corpus.splits import SPLIT_SEED, Fold, folds, selected
@@ -105,37 +106,38 @@ class _Evaluation:
         self.workspace = workspace
 
     def add(self, part: dict[str, Any]) -> None:
-        """Score one exported encoder: all protocols, or the first one where it is a snapshot."""
+        """Score one exported encoder under all protocols, or under one where it is a snapshot."""
         encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
-        protocols = dict(list(self.job.protocols.items())[:1]) if part["step"] is not None else self.job.protocols
+        protocols = self._protocols_of(part)
         clips: dict[str, tuple[Any, Any]] = {}
         for name, tasks in self.tasks.items():
             corpus = self.corpora[name]
-            rows = np.unique(np.concatenate([data.rows for data in tasks]))
-            by_setting: dict[tuple[float, str], Embeddings] = {}
-            for protocol_name, protocol in protocols.items():
-                setting = (protocol.hop, protocol.short)
-                key = self._embedding_key(record, corpus, rows, *setting)
-                if setting not in by_setting:
-                    by_setting[setting] = self._embeddings(
-                        key, encoder, corpus, rows, protocol, f"{part['part']} on {name}"
-                    )
-                for data in tasks:
-                    embedded = _subset(by_setting[setting], np.searchsorted(rows, data.rows))
-                    self._cell(part, data, corpus, protocol_name, protocol, embedded, head, key)
-            first = next(iter(by_setting.values()))
+            found: dict[str, Embeddings] = {}
+            for (protocol_name, protocol), data in product(protocols.items(), tasks):
+                key = self._embedding_key(record, corpus, data.rows, protocol)
+                if key not in found:
+                    title = f"{part['part']} on {name}"
+                    found[key] = self._embeddings(key, encoder, corpus, data.rows, protocol, title)
+                self._cell(part, data, corpus, protocol_name, protocol, found[key], head, key)
             if part["step"] is None:
-                found = diagnose(first, self.job.seed)
-                self.diagnostics.setdefault(part["part"], {})[name] = found
-                clips[name] = (first.clips, corpus.clips["group"].to_numpy(dtype=object)[rows])
+                largest = max(tasks, key=lambda data: len(data.rows))
+                first = found[self._embedding_key(record, corpus, largest.rows, next(iter(protocols.values())))]
+                self.diagnostics.setdefault(part["part"], {})[name] = diagnose(first, self.job.seed)
+                clips[name] = (first.clips, largest.clips["group"].to_numpy(dtype=object))
         if len(clips) > 1:
             features = {name: pair[0] for name, pair in clips.items()}
             groups = {name: pair[1] for name, pair in clips.items()}
             self.diagnostics[part["part"]]["dataset_identity"] = dataset_identity(features, groups, self.job.seed)
 
-    def _embedding_key(self, record: dict[str, Any], corpus: Corpus, rows: Rows, hop: float, short: str) -> str:
+    def _protocols_of(self, part: dict[str, Any]) -> dict[str, Protocol]:
+        chosen = self.job.snapshot_protocol
+        return self.job.protocols if part["step"] is None else {chosen: self.job.protocols[chosen]}
+
+    def _embedding_key(self, record: dict[str, Any], corpus: Corpus, rows: Rows, protocol: Protocol) -> str:
+        """Of one task's clips alone, so that another task on the same corpus changes nothing."""
         who = [record["encoder"], record["config"], record["weights"]]
-        what = [corpus.fingerprint, hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest(), hop, short]
+        clips = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
+        what = [corpus.fingerprint, clips, protocol.hop, protocol.short]
         return content_hash([who, what, self.job.machine.model_dump(), self.job.code, self.job.versions])
 
     def _embeddings(
@@ -163,7 +165,9 @@ class _Evaluation:
         chosen = tuple(fold for fold in data.folds if part["fold"] in {None, fold.name})
         material = Material(embedded, data.labels, data.n_classes, chosen, data.task.id, head)
         settings = protocol.model_dump(mode="json")
-        key = content_hash([embedding_key, data.ref.record, settings, part["part"], part["fold"], self.job.seed])
+        classifier = hash_arrays({k: v.numpy() for k, v in head.state_dict().items()}) if head else ""
+        facts = [data.ref.record, settings, part["part"], part["fold"], self.job.seed, classifier]
+        key = content_hash([embedding_key, *facts])
         with self.cache.lock("cells", key):
             cached = self.cache.get("cells", key)
             outcomes = unpack(*cached) if cached else run_protocol(protocol, material, self.job.seed)
@@ -208,13 +212,6 @@ def _task_data(ref: TaskRef, corpus: Corpus) -> _TaskData:
     classes = [label for label in official if label in present]
     labels = clips[task.label].map({label: index for index, label in enumerate(classes)}).to_numpy(np.int64)
     return _TaskData(ref, task, clips, rows, labels, len(classes), tuple(folds(task, clips, SPLIT_SEED)))
-
-
-def _subset(embeddings: Embeddings, positions: Rows) -> Embeddings:
-    """Embeddings of the clips at ascending ``positions`` only, renumbered from 0."""
-    kept = np.isin(embeddings.clip_of_slice, positions)
-    clip = np.searchsorted(positions, embeddings.clip_of_slice[kept])
-    return replace(embeddings, slices=embeddings.slices[kept], clip_of_slice=clip, silent=embeddings.silent[kept])
 
 
 def _variant(own: str, step: int | None) -> str:

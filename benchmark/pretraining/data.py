@@ -1,7 +1,8 @@
 """What each training step reads: a pure function of (seed, run, step), so a resumed run reads what it would have read.
 
-A cycle visits every corpus once, without replacement and in a new order. Each batch comes from one corpus, because
-corpora differ in bandwidth and codec and a contrastive loss would learn to tell them apart instead of their sounds.
+A pass visits a corpus once, without replacement and in a new order. Each batch comes from one corpus, because corpora
+differ in bandwidth and codec and a contrastive loss would learn to tell them apart instead of their sounds. An epoch is one
+pass over the corpus with the shortest clips, and so many over the others that every second of audio counts about the same.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class TrainingData:
         sources: corpora and their allowed rows.
         request: crops a clip and their length.
         batch_size: clips a batch. A corpus with fewer clips gives batches of all its clips; otherwise the clips that do
-            not fill a last batch sit out the cycle, others each time.
+            not fill a last batch sit out the pass, others each time.
         seed, run: name the random streams.
         device: where batches go.
         max_clips: use a seeded subset of so many clips, drawn from all sources together.
@@ -77,12 +78,17 @@ class TrainingData:
         self.device = torch.device(device)
         self.samples = [source.corpus.clips["samples"].to_numpy(np.int64) for source in self.sources]
         self.batch_sizes = [min(batch_size, len(source.rows)) for source in self.sources]
-        self.order = _interleaved([len(s.rows) // size for s, size in zip(self.sources, self.batch_sizes, strict=True)])
+        self.batches_a_pass = [
+            len(source.rows) // size for source, size in zip(self.sources, self.batch_sizes, strict=True)
+        ]
+        means = [samples[source.rows].mean() for source, samples in zip(self.sources, self.samples, strict=True)]
+        self.passes = [round(mean / min(means)) for mean in means]
+        self.order = _interleaved([p * n for p, n in zip(self.passes, self.batches_a_pass, strict=True)])
         self._permutation = lru_cache(maxsize=2 * len(self.sources))(self._draw_permutation)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in which every corpus is visited once."""
+        """Batches in which every clip is visited at least once; once, where there is one corpus."""
         return len(self.order)
 
     def batch_size(self, step: int) -> int:
@@ -92,9 +98,11 @@ class TrainingData:
     def clips(self, step: int) -> tuple[int, NDArray[np.int64]]:
         """Source index and rows of the clips of one step's batch."""
         epoch, place = divmod(step, len(self.order))
-        index, batch = self.order[place]
+        index, number = self.order[place]
+        completed, batch = divmod(number, self.batches_a_pass[index])
         size = self.batch_sizes[index]
-        return index, self._permutation(index, epoch)[batch * size : (batch + 1) * size]
+        clips = self._permutation(index, epoch * self.passes[index] + completed)
+        return index, clips[batch * size : (batch + 1) * size]
 
     def batch(self, step: int) -> Batch:
         """The batch of one step, on the device."""
@@ -132,9 +140,10 @@ class TrainingData:
         pairs = zip(self.sources, self.samples, strict=True)
         return sum(int((samples[source.rows] < self.request.samples).sum()) for source, samples in pairs)
 
-    def _draw_permutation(self, index: int, epoch: int) -> NDArray[np.int64]:
+    def _draw_permutation(self, index: int, number: int) -> NDArray[np.int64]:
+        """Order of the clips in pass ``number`` over a source."""
         source = self.sources[index]
-        stream = numpy_stream(self.seed, self.run, "clips", source.corpus.dataset, epoch)
+        stream = numpy_stream(self.seed, self.run, "clips", source.corpus.dataset, number)
         return source.rows[stream.permutation(len(source.rows))]
 
     def _read(self, step: int) -> _Read:
@@ -171,6 +180,6 @@ def _subset(sources: Sequence[Source], max_clips: int | None, seed: int) -> list
 
 
 def _interleaved(batches: list[int]) -> list[tuple[int, int]]:
-    """(source, batch) pairs of one cycle, each source's batches spread evenly over it."""
+    """(source, batch) pairs of one epoch, each source's batches spread evenly over it."""
     places = [((batch + 0.5) / count, source, batch) for source, count in enumerate(batches) for batch in range(count)]
     return [(source, batch) for _, source, batch in sorted(places)]

@@ -29,6 +29,8 @@ from benchmark.seeding import stream_seed, torch_stream
 class TrainingInterrupted(BenchmarkError):
     """Ctrl-C or a termination signal; a checkpoint has been written."""
 
+    exit_code = 130
+
 
 class Probe(Protocol):
     """A measurement during training, e.g. kNN accuracy; its scalars join the curves."""

@@ -57,8 +57,9 @@ class TagliasacchiCnn(LogMelEncoder):
 
 
 def _block(before: int, after: int, pool: bool) -> nn.Sequential:
-    layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))
+    """ReLU and max-pooling commute exactly; pooling first leaves ReLU a quarter of the work."""
+    layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after)]
+    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []), nn.ReLU(inplace=True))
 
 
 ENCODER = TagliasacchiCnn

@@ -75,7 +75,7 @@ def test_a_head_does_not_depend_on_its_neighbours(
     seeds = list(range(len(sets)))
     together = fit(features, sets, seeds)
     alone = fit(features, sets[1:2], seeds[1:2])
-    torch.testing.assert_close(together[[1]].weight, alone.weight, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(together.weight[[1]], alone.weight, rtol=1e-6, atol=1e-6)
     monkeypatch.setattr(heads, "_MEMORY", 1)
     torch.testing.assert_close(fit(features, sets, seeds).weight, together.weight, rtol=1e-6, atol=1e-6)
 

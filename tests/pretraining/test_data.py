@@ -72,19 +72,33 @@ def test_seed_and_run_change_what_is_read(corpus: Corpus, change: dict[str, obje
     assert not torch.equal(first.waveforms, second.waveforms)
 
 
-def test_each_batch_is_of_one_corpus_in_proportion_and_evenly_spread(corpus: Corpus, other: Corpus) -> None:
+def test_each_batch_is_of_one_corpus_in_proportion_to_its_audio_and_evenly_spread(
+    corpus: Corpus, other: Corpus
+) -> None:
     data = make(everything(corpus), everything(other), batch_size=3)
     turns = [data.clips(step)[0] for step in range(data.steps_per_epoch)]
-    assert Counter(turns) == {0: 8, 1: 3}
+    crops = {index: turns.count(index) * 3 for index in (0, 1)}
+    seconds = {index: source.clips["samples"].sum() for index, source in enumerate((corpus, other))}
+    assert crops[0] / crops[1] == pytest.approx(seconds[0] / seconds[1], rel=0.05)
     where = [place for place, source in enumerate(turns) if source == 1]
-    assert all(2 <= later - earlier <= 5 for earlier, later in pairwise(where))
+    third = len(turns) / 3
+    assert [place // third for place in where] == [0, 1, 2]
+
+
+def test_every_pass_over_a_corpus_visits_its_clips_once_in_an_order_of_its_own(corpus: Corpus, other: Corpus) -> None:
+    data = make(everything(corpus), everything(other), batch_size=3)
+    steps = [step for step in range(data.steps_per_epoch) if data.clips(step)[0] == 0]
+    passes = [steps[first : first + 8] for first in range(0, len(steps), 8)]
+    orders = [tuple(np.concatenate([data.clips(step)[1] for step in part])) for part in passes]
+    assert all(sorted(order) == list(range(24)) for order in orders)
+    assert len(set(orders)) == len(orders)
 
 
 def test_a_corpus_smaller_than_a_batch_gives_all_its_clips(corpus: Corpus, other: Corpus) -> None:
     data = make(everything(corpus), everything(other), batch_size=12)
     sizes = [data.batch_size(step) for step in range(data.steps_per_epoch)]
-    assert Counter(sizes) == {12: 2, 9: 1}
-    assert [len(batch.waveforms) for batch in data.batches(0, 3)] == sizes
+    assert Counter(sizes) == {12: 22, 9: 1}
+    assert [len(batch.waveforms) for batch in data.batches(0, len(sizes))] == sizes
 
 
 def test_a_batch_never_holds_a_clip_twice(corpus: Corpus) -> None:
