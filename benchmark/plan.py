@@ -13,7 +13,7 @@ from typing import Any
 from benchmark import registry
 from benchmark.artifacts import content_hash, hash_file, read_json, write_json
 from benchmark.closure import code_hash
-from benchmark.config import Params, Profile, RunSpec, Scale, Study, Training, load_params, load_study
+from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params, load_study
 from benchmark.errors import ConfigError
 from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
 from benchmark.provenance import versions
@@ -133,6 +133,8 @@ class Planner:
         """One job a run and seed."""
         for entry in self.entries:
             spec, rate = entry.spec, self.resolved[entry.family].sample_rate
+            protocols = {name: self._protocol(entry.study, name) for name in spec.protocols}
+            self._check_heads(entry, protocols)
             missing = [ref.absent for ref in self._refs(_sources(spec), rate) if ref.absent]
             for seed, common in self._common(entry, "benchmark.evaluation.stage"):
                 yield EvaluateJob(
@@ -144,7 +146,7 @@ class Planner:
                     variant=spec.variant,
                     transductive=spec.transductive,
                     tasks=tuple(self._task_ref(task, rate) for task in spec.evaluate),
-                    protocols={name: self._protocol(entry.study, name) for name in spec.protocols},
+                    protocols=protocols,
                     snapshot_protocol=spec.protocols[0],
                 )
 
@@ -275,7 +277,19 @@ class Planner:
             missing=f"the data lacks {len(absent)} of {len(classes)} classes, {absent[0]!r} for one" if absent else "",
         )
 
-    def _protocol(self, study: Study, name: str) -> Any:
+    def _check_heads(self, entry: Entry, protocols: Mapping[str, Protocol]) -> None:
+        if entry.spec.task and entry.spec.evaluate != (entry.spec.task,):
+            raise ConfigError(
+                f"Run {entry.family} is trained once a fold of {entry.spec.task}; it can be evaluated on that task only."
+            )
+        own = [name for name, protocol in protocols.items() if protocol.head == "own"]
+        if own and not self.resolved[entry.family].needs_labels:
+            raise ConfigError(
+                f"Run {entry.family}: protocol {own[0]} scores the classifier trained with the encoder, and {entry.spec.method} "
+                "trains none; drop the protocol."
+            )
+
+    def _protocol(self, study: Study, name: str) -> Protocol:
         scale = self.profile.protocols.get(name)
         return study.protocols[name].model_copy(update=scale.model_dump(exclude_none=True) if scale else {})
 

@@ -70,9 +70,12 @@ def test_a_job_survives_its_json(root: Path, tmp_path: Path):
 
 
 def test_a_run_is_its_methods_defaults_under_its_delta_under_the_profiles_scale(root: Path):
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["profiles"]["mini"]["runs"]["default"]["steps"] = 123
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
     job = jobs(planner(root))[0]["simclr_us8k-0"]
     assert job.training.optimizer == "adamw"  # the study's delta
-    assert (job.training.steps, job.training.epochs) == (850, None)  # the profile's scale, in place of published epochs
+    assert (job.training.steps, job.training.epochs) == (123, None)  # the profile's scale, in place of published epochs
     assert job.encoder_config["width"] == 0.25
     assert job.method_config["temperature"] == 0.2
     paper = jobs(planner(root, "paper"))[0]["simclr_resnet18-0"]
@@ -96,6 +99,24 @@ def test_pre_training_on_what_is_evaluated_is_refused(root: Path):
     study["runs"]["simclr_us8k"]["data"] = ["urbansound8k", "fsdd"]
     file.write_text(yaml.safe_dump(study))
     with pytest.raises(ConfigError, match="pre-trains on fsdd and is evaluated on it"):
+        jobs(planner(root))
+
+
+def test_scoring_a_classifier_that_is_not_trained_is_refused(root: Path):
+    file = root / "studies" / "transfer.yaml"
+    study = yaml.safe_load(file.read_text())
+    study["runs"]["simclr_us8k"]["protocols"] = ["scratch"]
+    file.write_text(yaml.safe_dump(study))
+    with pytest.raises(ConfigError, match=r"Run simclr_us8k: protocol scratch .* simclr trains none"):
+        jobs(planner(root))
+
+
+def test_a_run_trained_once_a_fold_is_evaluated_on_that_task_only(root: Path):
+    file = root / "studies" / "transfer.yaml"
+    study = yaml.safe_load(file.read_text())
+    study["runs"]["supervised_esc10"]["evaluate"] = ["esc10", "us8k"]
+    file.write_text(yaml.safe_dump(study))
+    with pytest.raises(ConfigError, match="trained once a fold of esc10"):
         jobs(planner(root))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ SILENCE = 1e-3
 WINDOWS_A_BATCH = {"cpu": 10, "cuda": 256}
 """On a CPU small batches stay in the cache: twice as fast as 160 windows, and the same numbers."""
 
-CLIPS_A_BATCH = 16
+SAMPLES_A_BATCH = 1 << 21
+"""Of whole clips, padding included: memory does not grow with their length, but for a single longer clip."""
 
 Ints = NDArray[np.int64]
 
@@ -119,7 +120,8 @@ def _embed_windows(
     slices = np.empty((len(clip), encoder.embedding_size), np.float32)
     silent = np.empty(len(clip), bool)
     batch = WINDOWS_A_BATCH[torch.device(device).type]
-    for part in _batches(len(clip), batch, progress):
+    parts = (slice(start, min(start + batch, len(clip))) for start in range(0, len(clip), batch))
+    for part in _with_progress(parts, len(clip), progress):
         crops = corpus.gather(rows[clip[part]], starts[part], encoder.window, short)
         slices[part] = encoder(to_waveforms(crops, device)).float().cpu().numpy()
         silent[part] = _is_silent(crops)
@@ -133,7 +135,7 @@ def _embed_clips(
     by_length = np.argsort(samples, kind="stable")  # clips of like length share a batch, so little is padding
     slices = np.empty((len(rows), encoder.embedding_size), np.float32)
     silent = np.empty(len(rows), bool)
-    for part in _batches(len(rows), CLIPS_A_BATCH, progress):
+    for part in _with_progress(_alike(samples[by_length]), len(rows), progress):
         chosen = by_length[part]
         crops = corpus.gather(rows[chosen], np.zeros(len(chosen), np.int64), int(samples[chosen].max()), "pad")
         lengths = torch.from_numpy(samples[chosen]).to(device)
@@ -142,10 +144,18 @@ def _embed_clips(
     return Embeddings(slices, np.arange(len(rows)), silent)
 
 
-def _batches(count: int, size: int, progress: str | None) -> Iterator[slice]:
-    with tqdm(total=count, desc=progress, unit="slice", disable=True if progress is None else None) as bar:
-        for start in range(0, count, size):
-            part = slice(start, min(start + size, count))
+def _alike(samples: Ints) -> Iterator[slice]:
+    """Batches of clips in ascending order of length that stay within the memory allowed."""
+    start = 0
+    for end in range(1, len(samples) + 1):
+        if end == len(samples) or (end + 1 - start) * samples[end] > SAMPLES_A_BATCH:
+            yield slice(start, end)
+            start = end
+
+
+def _with_progress(parts: Iterable[slice], total: int, title: str | None) -> Iterator[slice]:
+    with tqdm(total=total, desc=title, unit="slice", disable=True if title is None else None) as bar:
+        for part in parts:
             yield part
             bar.update(part.stop - part.start)
 

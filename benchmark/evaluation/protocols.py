@@ -123,7 +123,7 @@ def _shuffled(material: Material, fold: Fold, seed: int, replica: int) -> Rows:
 
 
 def _problems(protocol: Protocol, material: Material, units: Units, seed: int) -> tuple[list[_Problem], list[Outcome]]:
-    """The grid's problems, and outcomes that say why for those whose subset cannot be drawn."""
+    """The grid's problems, and outcomes that say why for subsets that cannot be drawn; one failed fold fails the others."""
     problems, failed = [], []
     for fold, size in product(material.folds, protocol.train_sizes):
         for replica in range(_replicas(protocol, size)):
@@ -138,7 +138,8 @@ def _problems(protocol: Protocol, material: Material, units: Units, seed: int) -
             refit = np.sort(np.concatenate([fold.train, fold.valid])) if size == "full" else train
             parts = (units.of(part) for part in (train, fold.valid, refit))
             problems.append(_Problem(fold, size, replica, labels[units.clip], *parts))
-    return problems, failed
+    incomplete = {(outcome.train_size, outcome.head_seed) for outcome in failed}
+    return [p for p in problems if (str(p.train_size), p.replica) not in incomplete], failed
 
 
 def _replicas(protocol: Protocol, size: TrainSize) -> int:

@@ -6,6 +6,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from benchmark.corpus.store import Corpus
@@ -148,3 +150,27 @@ def test_arrays_rebuild_the_embeddings(corpus: Corpus, encoder: ToyEncoder, tmp_
     found = embed(encoder, corpus, all_rows(corpus), HOP)
     again = Embeddings(**found.arrays())
     np.testing.assert_array_equal(again.clips, found.clips)
+
+
+def plain_crops(samples: list[int], window: int, hop: int) -> list[tuple[int, int]]:
+    """The rule of :func:`window_starts`, one crop at a time."""
+    found = []
+    for clip, length in enumerate(samples):
+        starts = [0]
+        while starts[-1] + hop + window <= length:
+            starts.append(starts[-1] + hop)
+        if 2 * (length - starts[-1] - window) >= hop:
+            starts.append(length - window)
+        found += [(clip, start) for start in starts]
+    return found
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.integers(1, 80), st.integers(1, 60))
+def test_crops_follow_the_plain_rule(samples: list[int], window: int, hop: int) -> None:
+    clip, starts = window_starts(np.array(samples), window, hop)
+    assert list(zip(clip.tolist(), starts.tolist(), strict=True)) == plain_crops(samples, window, hop)
+
+
+@pytest.mark.parametrize(("peak", "silent"), [(32, True), (33, False)])
+def test_a_peak_below_a_thousandth_of_full_scale_is_silent(peak: int, silent: bool) -> None:
+    assert embedding._is_silent(np.array([[0, -peak, 3], [0, 0, -32768]], np.int16)).tolist() == [silent, False]

@@ -6,12 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from benchmark.config import Protocol
 from benchmark.corpus.splits import Fold
+from benchmark.evaluation import protocols
 from benchmark.evaluation.embedding import Embeddings
-from benchmark.evaluation.protocols import Material, Outcome, best_candidate, run_protocol
+from benchmark.evaluation.protocols import Material, Outcome, Units, best_candidate, run_protocol
 from benchmark.evaluation.rows import score_rows
 
 CLASSES, CLIPS, SLICES = 3, 60, 3
@@ -159,3 +164,80 @@ def test_the_own_classifier_is_applied_to_slices_and_averaged(material: Material
     for outcome in outcomes:
         assert outcome.predictions.tolist() == shares.mean(1)[outcome.test].argmax(1).tolist()
         assert outcome.slice_predictions.tolist() == shares[outcome.test].argmax(2).reshape(-1).tolist()
+
+
+def scikit_learns(material: Material, fold: Fold, grid: tuple[float, ...]) -> tuple[float, np.ndarray]:
+    """C and test predictions."""
+    clips, labels = material.embeddings.clips.astype(np.float64), material.labels
+
+    def probabilities(c: float, known: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        scaler = StandardScaler().fit(clips[known])
+        model = LogisticRegression(C=c, tol=1e-10, max_iter=10_000).fit(scaler.transform(clips[known]), labels[known])
+        return model.predict_proba(scaler.transform(clips[asked]))
+
+    def merit(c: float) -> tuple[float, float]:
+        found = probabilities(c, fold.train, fold.valid)
+        return (found.argmax(1) == labels[fold.valid]).mean(), -log_loss(labels[fold.valid], found)
+
+    best = max(grid, key=merit)
+    return best, probabilities(best, np.concatenate([fold.train, fold.valid]), fold.test).argmax(1)
+
+
+def test_converged_heads_are_scikit_learns(material: Material) -> None:
+    grid = (0.001, 0.03, 1.0)
+    outcomes = run_protocol(protocol(regularisers=grid[::-1]), material, 0)
+    for outcome, fold in zip(outcomes, material.folds, strict=True):
+        chosen, predictions = scikit_learns(material, fold, grid)
+        assert outcome.chosen == chosen
+        assert outcome.predictions.tolist() == predictions.tolist()
+
+
+def test_the_stronger_of_equal_regularisers_wins(material: Material) -> None:
+    blank = replace(material.embeddings, slices=np.ones_like(material.embeddings.slices))
+    outcomes = run_protocol(protocol(regularisers=(1000.0, 0.001)), replace(material, embeddings=blank), 0)
+    assert {outcome.chosen for outcome in outcomes} == {0.001}
+
+
+def test_neighbours_are_chosen_on_validation_and_are_scikit_learns(material: Material) -> None:
+    clips, labels = material.embeddings.clips.astype(np.float64), material.labels
+    for outcome, fold in zip(
+        run_protocol(protocol("knn", neighbours=(1, 5, 15)), material, 0), material.folds, strict=True
+    ):
+        scaled = StandardScaler().fit(clips[fold.train]).transform(clips)
+
+        def vote(k: int, known: np.ndarray, scaled: np.ndarray = scaled) -> KNeighborsClassifier:
+            return KNeighborsClassifier(k, metric="cosine").fit(scaled[known], labels[known])
+
+        merits = {k: vote(k, fold.train).score(scaled[fold.valid], labels[fold.valid]) for k in (1, 5, 15)}
+        k = int(outcome.chosen or 0)
+        assert merits[k] == max(merits.values())
+        expected = vote(k, np.concatenate([fold.train, fold.valid])).predict(scaled[fold.test])
+        assert outcome.predictions.tolist() == expected.tolist()
+
+
+def test_subsets_are_nested_and_the_same_for_all_seeds_of_pretraining(material: Material) -> None:
+    one = replace(material, folds=material.folds[:1])
+    settings = protocol("few", replicas=2)
+    drawn = []
+    for seed in (0, 1):
+        problems, _ = protocols._problems(settings, one, Units(one, "clip"), seed)
+        drawn.append({(problem.train_size, problem.replica): set(problem.train.tolist()) for problem in problems})
+    assert drawn[0] == drawn[1]
+    for replica in range(2):
+        assert drawn[0][2, replica] < drawn[0][4, replica] < drawn[0]["full", 0]
+    assert drawn[0][2, 0] != drawn[0][2, 1]
+
+
+def test_units_of_clips_with_unequal_numbers_of_slices() -> None:
+    embeddings = Embeddings(np.zeros((6, 2), np.float32), np.array([0, 0, 1, 2, 2, 2]), np.zeros(6, bool))
+    units = Units(Material(embeddings, np.array([0, 1, 2]), 3, (), "task", None), "slice")
+    asked = units.of(np.array([2, 0]))
+    assert asked.tolist() == [3, 4, 5, 0, 1]
+    assert units.of(np.empty(0, np.int64)).size == 0
+    shares = np.array([[1.0], [2.0], [6.0], [1.0], [3.0]])
+    assert units.clip_probabilities(asked, shares).tolist() == [[3.0], [2.0]]
+
+
+def test_without_a_classifier_there_is_no_own_head(material: Material) -> None:
+    with pytest.raises(ValueError, match="the run has none"):
+        run_protocol(Protocol(head="own"), material, 0)

@@ -39,7 +39,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a corpus of two classes of tones in five folds."""
     root = tmp_path_factory.mktemp("project")
     clips = toy_clips(60, "esc50").assign(
-        fold=[str(1 + n // 2 % 5) for n in range(60)], category=[CLASSES[n % 2] for n in range(60)], esc10=True
+        fold=[str(1 + n // 2 % 5) for n in range(60)],
+        category=[CLASSES[n % 2] for n in range(60)],
+        esc10=True,
+        few=np.arange(60) < 40,
     )
     audio = [tone(250 if n % 2 else 2000, 4000, n) for n in range(60)]
     corpus = write_corpus(Workspace(root, "test").corpus("esc50", RATE), "esc50", clips, audio)
@@ -244,7 +247,7 @@ def test_parts_of_a_fold_score_only_their_fold(workspace: Workspace) -> None:
     assert clips["weights_hash"].nunique() == 6  # the mean's stands for all five
 
 
-def test_snapshots_are_scored_under_the_first_protocol_only(workspace: Workspace) -> None:
+def test_snapshots_are_scored_under_one_protocol_only(workspace: Workspace) -> None:
     write_run(workspace, [part("all"), part("all-step4", step=4, seed=2)])
     evaluate(make_job(), workspace)
     table = scores(workspace)
@@ -312,3 +315,33 @@ def test_validation_and_test_parts_are_disjoint(workspace: Workspace) -> None:
     for fold in folds(registry.load("task", "esc10"), corpus.clips, SPLIT_SEED):
         parts = [set(np.concatenate([fold.train, fold.valid])), set(fold.test)]
         assert not parts[0] & parts[1]
+
+
+@pytest.mark.parametrize(("present", "added"), [("esc10", "few"), ("few", "esc10"), ("esc10", None)])
+def test_a_new_task_costs_only_its_own_cells(
+    present: str, added: str | None, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where it takes other clips of the same corpus; where it takes the same, nothing is embedded again."""
+    old, new = (
+        task_ref().model_copy(update={"task": name, "record": {**task_ref().record, "id": name, "only": only}})
+        for name, only in (("old", present), ("new", added))
+    )
+    evaluate(make_job(tasks=(old,)), workspace)
+    before = scores(workspace)
+    embedded, scored = count_calls(monkeypatch, "embed"), count_calls(monkeypatch, "run_protocol")
+    evaluate(make_job(tasks=(old, new)), workspace)
+    assert len(scored) == 2
+    assert len(embedded) == (1 if added else 0)
+    after = scores(workspace)
+    pd.testing.assert_frame_equal(after[after["task"] == "old"].reset_index(drop=True), before)
+
+
+@pytest.mark.parametrize("kind", ["embeddings", "cells"])
+def test_a_damaged_cache_entry_is_one_sentence(kind: str, workspace: Workspace) -> None:
+    evaluate(make_job(), workspace)
+    entry = min((workspace.cache / kind).glob("*.safetensors"))
+    content = bytearray(entry.read_bytes())
+    content[-1] ^= 1
+    entry.write_bytes(content)
+    with pytest.raises(CorruptArtifactError, match=r"fails its checksum; delete it and run the same command again\.$"):
+        evaluate(make_job(), workspace)

@@ -1,5 +1,4 @@
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pytest

@@ -314,7 +314,7 @@ def test_epochs_are_turned_into_steps(workspace: Workspace) -> None:
         make_job(training={"steps": None, "epochs": 2, "snapshots": ()}, sources=(ref("toy"), ref("other"))), workspace
     )
     (trained,) = run_record(workspace)["training"]
-    assert trained["steps"] == 2 * (24 // 8 + 1)
+    assert trained["steps"] == 2 * (2 * 24 // 8 + 1)  # the toy's clips are twice as long: two passes over it an epoch
     assert trained["epochs"] == 2.0
     assert trained["clips_a_step"] == [8, 6]
 
