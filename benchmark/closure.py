@@ -66,10 +66,19 @@ def _locate(module: str) -> Path | None:
     return Path(spec.origin) if spec.origin and not below else None
 
 
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except SyntaxError as error:
+        raise ConfigError(
+            f"{path}, line {error.lineno}: {error.msg}; mend the file and run the same command again."
+        ) from error
+
+
 @cache
 def _fingerprint(path: Path) -> str:
     """Hash of a file's syntax tree without docstrings and positions."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    tree = _parsed(path)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(
             node
@@ -91,7 +100,7 @@ def _imports(module: str) -> frozenset[str]:
     path = _source(module)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found: set[str] = set()
-    for node in _runtime_nodes(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+    for node in _runtime_nodes(_parsed(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -125,7 +125,7 @@ class Planner:
                     encoder_config=resolved.encoder_config,
                     training=resolved.training,
                     sources=tuple(sources),
-                    excluded=self._excluded(spec, evaluated, resolved.sample_rate),
+                    excluded=() if missing else self._excluded(spec, evaluated, resolved.sample_rate),
                     task=spec.task,
                 )
 

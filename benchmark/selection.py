@@ -24,10 +24,17 @@ def select_profile(root: Path, name: str) -> bool:
     indented = "".join(f"  {line}\n" for line in block.splitlines())
     file = root / "params.yaml"
     old = file.read_text(encoding="utf-8")
-    new, profiles = re.subn(r"^profile:.*$", f"profile: [{name}]", old, count=1, flags=re.MULTILINE)
-    new, actives = re.subn(r"^active:\n(?:[ \t]+.*\n)*", f"active:\n{indented}", new, count=1, flags=re.MULTILINE)
-    if not (profiles and actives):
-        raise ConfigError("params.yaml: `profile:` and `active:` must each start a line; restore the file's layout.")
+    new = _replaced(old, "profile", f"profile: [{name}]\n")
+    new = _replaced(new, "active", f"active:\n{indented}")
+    if yaml.safe_load(new) != {**yaml.safe_load(old), "profile": [name], "active": active}:
+        raise ConfigError(
+            "params.yaml: `profile:` and `active:` must be keys of their own at the top level; restore its layout."
+        )
     if new != old:
         write_text(file, new)
     return new != old
+
+
+def _replaced(text: str, key: str, block: str) -> str:
+    """The YAML text with a top-level key's lines replaced."""
+    return re.sub(rf"^{key}:.*\n(?:[ \t-].*\n)*", lambda _: block, text, count=1, flags=re.MULTILINE)

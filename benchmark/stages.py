@@ -87,6 +87,7 @@ def tables_stage(workspace: Workspace, study: str) -> None:
         job = read_job(ReportJob, workspace.plan("report", "render"))
         render_tables(job, workspace, study)
         render_figures(job, workspace, study)
+        (workspace.results / "figures" / study).mkdir(parents=True, exist_ok=True)  # an output even where nothing ran
 
 
 def report_stage(workspace: Workspace) -> None:

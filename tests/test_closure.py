@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import closure
+from benchmark.errors import ConfigError
 
 
 @pytest.fixture
@@ -59,6 +60,12 @@ def test_only_edits_that_can_change_a_result_change_the_hash(
     assert old in text
     (package / file).write_text(text.replace(old, new))
     assert (fresh_hash() != before) == changes
+
+
+def test_a_syntax_error_names_file_and_line(package: Path):
+    (package / "used.py").write_text("value = = 1\n")
+    with pytest.raises(ConfigError, match=r"used\.py, line 1: invalid syntax"):
+        fresh_hash()
 
 
 def test_one_method_does_not_reach_another_nor_reporting():

@@ -95,6 +95,7 @@ class Project:
         project = cls(root)
         project.run("git", "init", "--quiet")
         project.select("standin")
+        project.commit()
         return project
 
     @property
@@ -123,6 +124,11 @@ class Project:
         assert process.returncode == 0 or not check, output
         return subprocess.CompletedProcess(command, process.returncode, output)
 
+    def commit(self) -> None:
+        """Commit everything."""
+        self.run("git", "add", "--all")
+        self.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "project")
+
     def select(self, profile: str) -> None:
         """Select a profile."""
         self.run("benchmark", "select", profile)
@@ -138,7 +144,7 @@ class Project:
         path = self.root / file
         text = path.read_text()
         assert old in text, f"{old!r} is not in {file}"
-        path.write_text(text.replace(old, new))
+        path.write_text(text.replace(old, new, 1))
 
     def change_profile(self, profile: str, changes: Mapping[str, object]) -> None:
         """Change keys of a profile in params.yaml."""
