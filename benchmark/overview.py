@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import typer
 
 from benchmark import registry
 from benchmark.config import load_params, load_study
-from benchmark.jobs import PretrainJob
+from benchmark.corpus.splits import forbidden_rows
+from benchmark.corpus.store import Corpus
+from benchmark.jobs import CorpusRef, PretrainJob
 from benchmark.plan import Planner, entries, profile_of
 from benchmark.workspace import Workspace, project_root
 
 Row = dict[str, str]
+
+SUSTAINED = 50e12
+"""Floating-point operations a second that a GPU is assumed to sustain on these networks in bf16."""
+
+_READING = f"""encoder, trained: parameters. used, skipped: clips to train on, and clips left out because their recording is
+evaluated; before the data is prepared, the clips that its record expects. MiB: estimate of weights, gradients, Adam's moments
+and float32 activations. hours: one seed (and one fold, where a task's labels are used) at {SUSTAINED / 1e12:.0f} TFLOP/s, assumed."""
+
+_COLUMNS = "{:<24} {:>5} {:>11} {:>11} {:>8} {:>6} {:>8} {:>8} {:>8} {:>7}  "
 
 
 def listing(what: str, workspace: Workspace | None) -> list[Row]:
@@ -56,34 +65,56 @@ def _profiles() -> list[Row]:
 
 
 def show_plan(workspace: Workspace, study: str | None) -> None:
-    """Print, run by run, the data, clips, parameters, steps, batch and compute of a profile."""
+    """Print, run by run, the data, clips used and skipped, parameters, steps, batch, memory and compute of a profile."""
     params = load_params(workspace.root)
     planner = Planner(workspace, params)
     if study is not None:
         load_study(workspace.root, study)
-    typer.echo(f"{'run':<26} {'parameters':>11} {'steps':>8} {'batch':>6} {'clips':>8}  data")
+    typer.echo(
+        _COLUMNS.format("run", "seeds", "encoder", "trained", "steps", "batch", "used", "skipped", "MiB", "hours")
+        + "data"
+    )
+    seeds = {entry.family: len(entry.seeds) for entry in planner.entries}
     for job in planner.pretrain_jobs():
         if study in {None, job.study} and job.seed == params.seed:
-            typer.echo(_line(planner, job))
-    typer.echo(
-        "Counts are of one seed; clips are those prepared, before recordings shared with an evaluated dataset are dropped."
-    )
+            typer.echo(_line(planner, job, seeds[job.run]))
+    typer.echo(_READING)
 
 
-def _line(planner: Planner, job: PretrainJob) -> str:
-    parameters = planner.resolved[job.run].parameters
-    training, clips = job.training, sum(_clips(planner, job))
-    steps = training.steps if training.steps is not None else _epochs_as_steps(job, clips)
+def _line(planner: Planner, job: PretrainJob, seeds: int) -> str:
+    resolved, training = planner.resolved[job.run], job.training
+    used, skipped = _clips(planner, job)
+    steps = training.steps if training.steps is not None else (training.epochs or 0) * (used // training.batch_size)
     batch = training.batch_size if steps else 0
+    windows = resolved.views * batch
+    mebibytes = (16 * resolved.trained_parameters + 4 * windows * resolved.window_values) / 2**20
+    hours = 3 * resolved.window_flops * windows * steps / SUSTAINED / 3600  # the backward pass costs two forward passes
     data = "+".join(f"{ref.dataset}-{ref.rate}" for ref in job.sources) or "none"
-    reason = f"  (not run: {job.reason})" if job.status == "not run" else ""
-    return f"{job.run:<26} {parameters:>11,} {steps or 0:>8,} {batch:>6} {clips:>8,}  {data}{reason}"
+    numbers = (
+        f"{resolved.parameters:,}",
+        f"{resolved.trained_parameters:,}",
+        length,
+        batch,
+        f"{used:,}",
+        f"{skipped:,}",
+    )
+    reason = f"  not run: {job.reason}" if job.status == "not run" else ""
+    return _COLUMNS.format(job.run, seeds, *numbers, f"{mebibytes:,.0f}", f"{hours:.2f}") + data + reason
 
 
-def _epochs_as_steps(job: PretrainJob, clips: int) -> int:
-    return (job.training.epochs or 0) * -(-clips // job.training.batch_size)
-
-
-def _clips(planner: Planner, job: PretrainJob) -> Iterator[int]:
+def _clips(planner: Planner, job: PretrainJob) -> tuple[int, int]:
+    """Clips that the run may train on and those forbidden to it; those that the record expects where the data is absent."""
+    evaluated = [_corpus(planner, ref).clips for ref in job.excluded]
+    used = skipped = 0
     for ref in job.sources:
-        yield int(planner.manifest(ref.dataset, ref.rate).get("coverage", {}).get("clips", 0))
+        if ref.absent:
+            used += registry.load("dataset", ref.dataset).expected_clips
+            continue
+        forbidden = forbidden_rows(_corpus(planner, ref).clips, evaluated)
+        used += int((~forbidden).sum())
+        skipped += int(forbidden.sum())
+    return used, skipped
+
+
+def _corpus(planner: Planner, ref: CorpusRef) -> Corpus:
+    return Corpus.open(planner.workspace.corpus(ref.dataset, ref.rate), ref.fingerprint)

@@ -39,8 +39,17 @@ class Resolved(Config):
     encoder_config: dict[str, Any]
     training: Training
     sample_rate: int
-    parameters: int
     needs_labels: bool
+    parameters: int
+    """Of the encoder."""
+    trained_parameters: int
+    """Of the encoder and everything that is trained with it."""
+    views: int
+    """Crops of each clip in a step."""
+    window_flops: int
+    """Of one crop's forward pass through the encoder."""
+    window_values: int
+    """That the encoder's layers put out for one crop."""
 
 
 def resolve(requests: Sequence[Request], workspace: Workspace) -> list[Resolved]:
@@ -79,20 +88,33 @@ def _in_child(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _resolve_here(request: Request) -> Resolved:
+    from benchmark.cost import window_cost
+
     method_class = registry.load("method", request.method)
     encoder_class = registry.load("encoder", request.encoder)
     method_config = validate(method_class.Config, request.method_config, f"{request.where}: method_config")
     encoder_config = validate(encoder_class.Config, request.encoder_config, f"{request.where}: encoder_config")
     training = _training(method_class.default_training, request)
     encoder = encoder_class(encoder_config)
+    parameters = _count(encoder)
+    flops, values = window_cost(encoder)
+    method = method_class(method_config, encoder, 10)
     return Resolved(
         method_config=method_config.model_dump(mode="json"),
         encoder_config=encoder_config.model_dump(mode="json"),
         training=training,
         sample_rate=encoder.sample_rate,
-        parameters=sum(parameter.numel() for parameter in encoder.parameters()),
         needs_labels=method_class.needs_labels,
+        parameters=parameters,
+        trained_parameters=_count(method),
+        views=method.crops().views if training.steps != 0 else 0,
+        window_flops=flops,
+        window_values=values,
     )
+
+
+def _count(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _training(published: Training, request: Request) -> Training:

@@ -39,3 +39,25 @@ def test_the_example_method_takes_a_step():
 
 def test_the_example_task_equals_the_trees():
     assert registry.load("task", "esc50") == loaded(examples("adding.md")[1]).TASK
+
+
+def test_the_readme_shows_the_accepted_table():
+    table = (ROOT / "results" / "reference" / "mini" / "tables" / "transfer" / "accuracy.md").read_text()
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert len(rows) > 5
+    readme = (ROOT / "README.md").read_text()
+    assert "\n".join(rows) in readme
+
+
+def test_documents_name_files_and_commands_that_exist():
+    from benchmark.cli import app
+
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        text = document.read_text()
+        for path in re.findall(
+            r"`((?:docs|methods|tasks|tests|studies|perf|benchmark|results/published)/[\w/.]+\.\w+)`", text
+        ):
+            assert (ROOT / path).exists() or path == "methods/foo.py", f"{document.name} names {path}"
+        for command in re.findall(r"`benchmark ([a-z]+)", text):
+            assert command in commands, f"{document.name} names `benchmark {command}`"
