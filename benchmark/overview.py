@@ -93,7 +93,7 @@ def _line(planner: Planner, job: PretrainJob, seeds: int) -> str:
     numbers = (
         f"{resolved.parameters:,}",
         f"{resolved.trained_parameters:,}",
-        length,
+        f"{steps:,}",
         batch,
         f"{used:,}",
         f"{skipped:,}",
