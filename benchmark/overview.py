@@ -19,7 +19,8 @@ SUSTAINED = 50e12
 
 _READING = f"""encoder, trained: parameters. used, skipped: clips to train on, and clips left out because their recording is
 evaluated; before the data is prepared, the clips that its record expects. MiB: estimate of weights, gradients, Adam's moments
-and float32 activations. hours: one seed (and one fold, where a task's labels are used) at {SUSTAINED / 1e12:.0f} TFLOP/s, assumed."""
+and float32 activations. hours: one seed (and one fold, where a task's labels are used) at an assumed
+{SUSTAINED / 1e12:.0f} TFLOP/s."""
 
 _COLUMNS = "{:<24} {:>5} {:>11} {:>11} {:>8} {:>6} {:>8} {:>8} {:>8} {:>7}  "
 
