@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -91,7 +92,9 @@ class Project:
             shutil.copy(ROOT / ".dvc" / file, root / ".dvc" / file)
         (root / "studies").mkdir()
         (root / "studies" / "tiny.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
-        (root / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
+        # through JSON, because DVC cannot override a value below a YAML alias
+        # through JSON, so that no YAML alias is written: DVC does not override a value below one
+        (root / "params.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(PARAMS)), sort_keys=False))
         project = cls(root)
         project.run("git", "init", "--quiet")
         project.select("standin")
