@@ -82,7 +82,11 @@ def test_outside_a_checkout_it_says_so(tmp_path: Path):
         ("threads: 2", "threads: none", "machine.threads"),
         ("batch_size: 32", "batch_siz: 32", "did you mean 'batch_size'?"),
         ("studies: [transfer]", "studies: [transfers]", "Unknown study 'transfers': did you mean 'transfer'?"),
-        ("simclr_resnet18: {steps", "simclr_resnt18: {steps", "unknown run 'simclr_resnt18': did you mean 'simclr_resnet18'?"),
+        (
+            "simclr_resnet18: {steps",
+            "simclr_resnt18: {steps",
+            "unknown run 'simclr_resnt18': did you mean 'simclr_resnet18'?",
+        ),
     ],
 )
 def test_a_fault_in_params_stops_the_plan(checkout: Path, old: str, new: str, sentence: str):
