@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from typing import Any
 
+from benchmark import provenance
+
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "torchaudio", "soundfile", "soxr")
 
 
@@ -57,9 +59,10 @@ def report(name: str, results: Mapping[str, Any]) -> None:
 
 def machine() -> dict[str, Any]:
     """Facts that a speed depends on: processor, usable cores, threads, package versions and the load at this moment."""
+    here = provenance.machine()
     facts: dict[str, Any] = {
-        "system": platform.system(),
-        "processor": _processor(),
+        "system": here["system"],
+        "processor": here["processor"],
         "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
@@ -68,11 +71,3 @@ def machine() -> dict[str, Any]:
     if torch := sys.modules.get("torch"):
         facts["torch_threads"] = torch.get_num_threads()
     return facts
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

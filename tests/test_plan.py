@@ -46,6 +46,13 @@ def planner(root: Path, profile: str = "mini", **absent: str) -> Planner:
     return Planner(workspace, load_params(root))
 
 
+def change_run(root: Path, run: str, **changes: object) -> None:
+    file = root / "studies" / "transfer.yaml"
+    study = yaml.safe_load(file.read_text())
+    study["runs"][run].update(changes)
+    file.write_text(yaml.safe_dump(study))
+
+
 def jobs(plan: Planner) -> tuple[dict[str, PretrainJob], dict[str, EvaluateJob]]:
     return {job.name: job for job in plan.pretrain_jobs()}, {job.name: job for job in plan.evaluate_jobs()}
 
@@ -94,28 +101,19 @@ def test_what_is_evaluated_is_forbidden_in_pre_training(root: Path):
 
 
 def test_pre_training_on_what_is_evaluated_is_refused(root: Path):
-    file = root / "studies" / "transfer.yaml"
-    study = yaml.safe_load(file.read_text())
-    study["runs"]["simclr_us8k"]["data"] = ["urbansound8k", "fsdd"]
-    file.write_text(yaml.safe_dump(study))
+    change_run(root, "simclr_us8k", data=["urbansound8k", "fsdd"])
     with pytest.raises(ConfigError, match="pre-trains on fsdd and is evaluated on it"):
         jobs(planner(root))
 
 
 def test_scoring_a_classifier_that_is_not_trained_is_refused(root: Path):
-    file = root / "studies" / "transfer.yaml"
-    study = yaml.safe_load(file.read_text())
-    study["runs"]["simclr_us8k"]["protocols"] = ["scratch"]
-    file.write_text(yaml.safe_dump(study))
+    change_run(root, "simclr_us8k", protocols=["scratch"])
     with pytest.raises(ConfigError, match=r"Run simclr_us8k: protocol scratch .* simclr trains none"):
         jobs(planner(root))
 
 
 def test_a_run_trained_once_a_fold_is_evaluated_on_that_task_only(root: Path):
-    file = root / "studies" / "transfer.yaml"
-    study = yaml.safe_load(file.read_text())
-    study["runs"]["supervised_esc10"]["evaluate"] = ["esc10", "us8k"]
-    file.write_text(yaml.safe_dump(study))
+    change_run(root, "supervised_esc10", evaluate=["esc10", "us8k"])
     with pytest.raises(ConfigError, match="trained once a fold of esc10"):
         jobs(planner(root))
 
