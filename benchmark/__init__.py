@@ -20,6 +20,7 @@ EXPORTS: dict[str, str] = {
     "Dataset": "benchmark.records",
     "Encoder": "benchmark.signal.encoder",
     "EncoderConfig": "benchmark.config",
+    "FileChecksums": "benchmark.records",
     "FONSECA2021": "benchmark.signal.frontend",
     "Fraction": "benchmark.config",
     "LogMel": "benchmark.signal.frontend",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from benchmark.pretraining.method import Step as Step
     from benchmark.records import Archive as Archive
     from benchmark.records import Dataset as Dataset
+    from benchmark.records import FileChecksums as FileChecksums
     from benchmark.records import Task as Task
     from benchmark.seeding import isolated_torch_seed as isolated_torch_seed
     from benchmark.seeding import numpy_stream as numpy_stream

@@ -14,7 +14,11 @@ Access = Literal["open", "form", "login", "user-supplied"]
 
 @dataclass(frozen=True)
 class Archive:
-    """One file of a dataset's official distribution; None means that no source states it."""
+    """One file of a dataset's official distribution; None means that no source states it.
+
+    What it holds lies, once extracted, below ``<data root>/<into>``: an archive with the dataset's own top folder extracts
+    to the data root itself. A file that is no archive (a CSV) is placed there under its own name.
+    """
 
     file: str
     url: str
@@ -22,7 +26,28 @@ class Archive:
     md5: str | None = None
     sha256: str | None = None
     source: str = ""
+    """Where size and checksums were read."""
     note: str = ""
+    mirrors: tuple[str, ...] = ()
+    part_of: str = ""
+    """Name of the archive that this file is a part of; parts are joined in the order of the record (``x.zip`` for the parts of
+    a split zip, ``x.tar.gz`` for plain byte splits). Empty for a whole archive."""
+    zenodo: int | None = None
+    """Record whose published md5 is read where the record here has no checksum."""
+    into: str = ""
+    """Folder below the data root to extract to."""
+    holds: tuple[str, ...] = ("**",)
+    """Glob patterns, relative to the dataset's folder, of what it contributes; stand-ins are packed by it."""
+
+
+@dataclass(frozen=True)
+class FileChecksums:
+    """A published list of checksums of the extracted files."""
+
+    url: str
+    what: str
+    md5: str | None = None
+    source: str = ""
 
 
 class Dataset(ABC):
@@ -42,7 +67,16 @@ class Dataset(ABC):
     """Name of the top folder of the official layout, below the data root."""
     labels: ClassVar[dict[str, tuple[str, ...]]]
     """Label columns of the clips table and their classes in the official, fixed order."""
+    multi_labels: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """Columns whose cells hold any number of classes, joined by ``|``, and their classes in the official, fixed order."""
     expected_clips: ClassVar[int]
+    expected_splits: ClassVar[dict[str, int]] = {}
+    """Clips of each value of ``split`` (or ``fold``), where a source states them."""
+    file_checksums: ClassVar[FileChecksums | None] = None
+    steps: ClassVar[str] = ""
+    """For gated or user-supplied data: the exact steps to get it, as sentences."""
+    notes: ClassVar[tuple[str, ...]] = ()
+    """Known faults, leaks, and which facts are unverified."""
     known_bad: ClassVar[dict[str, str]] = {}
     """Audio files (``path`` of the clips table) that cannot be decoded, each with its reason; left out and counted."""
 
@@ -88,6 +122,10 @@ class Task:
     """Boolean column of the clips table that selects the task's clips."""
     group: str = "group"
     """Column whose values must not straddle training, validation and test."""
+    kind: Literal["single", "multi", "binary"] = "single"
+    """``multi``: ``label`` names a column of ``multi_labels``; ``binary``: two classes, the second of them positive."""
+    metric: str = "accuracy"
+    """Headline metric, by its id in ``published_results.csv``."""
     version: int = 1
     notes: tuple[str, ...] = field(default=())
 
