@@ -24,7 +24,7 @@ def encoder_with_statistics(name: str) -> Encoder:
         return encoder.eval()
 
 
-@pytest.mark.parametrize("name", ["tagliasacchi_cnn", "resnet18"])
+@pytest.mark.parametrize("name", ["crnn", "resnet18", "tagliasacchi_cnn", "vgg_like"])
 @torch.inference_mode()
 def test_a_folded_network_is_the_same_function_and_the_original_stays(name: str) -> None:
     encoder = encoder_with_statistics(name)
