@@ -23,6 +23,7 @@ from benchmark.published.results import PublishedResult
 from benchmark.reporting.footnotes import Footnotes
 from benchmark.reporting.formats import Block, BlockTable, write_table
 from benchmark.reporting.own_scores import OwnScore, OwnScores
+from benchmark.statistics.rows import rounded
 
 SCALE = {"percent": 100.0, "fraction": 1.0, "none": 1.0}
 """What a fraction of ours is multiplied by to be in the unit of a published number."""
@@ -81,7 +82,8 @@ def paper_tables(published: Published, paper: str, layout: PaperLayout, own: Own
 def comparison_frame(published: Published, own: OwnScores) -> pd.DataFrame:
     """One row a published number of a table: its key, the number, ours in its unit, and what one says of the other."""
     results = [result for place in published.places() if (result := published.result(place))]
-    return pd.DataFrame([_record(Comparison(result, own.find(result))) for result in results])
+    records = [_record(Comparison(result, own.find(result))) | {"standin": bool(own.banner)} for result in results]
+    return pd.DataFrame(records, dtype=object)
 
 
 class _Renderer:
@@ -155,11 +157,11 @@ def _record(compared: Comparison) -> dict[str, object]:
     result, own = compared.published, compared.own
     return {
         **result.model_dump(exclude={"note"}),
-        "ours": compared.scaled(own.value),
-        "lower": compared.scaled(own.lower),
-        "upper": compared.scaled(own.upper),
+        "ours": rounded(compared.scaled(own.value)),
+        "lower": rounded(compared.scaled(own.lower)),
+        "upper": rounded(compared.scaled(own.upper)),
         "seeds": own.seeds,
-        "difference": compared.difference,
+        "difference": rounded(compared.difference),
         "within": compared.within,
         "reason": own.reason,
     }

@@ -18,6 +18,7 @@ from benchmark.published.layout import Published, load_published
 from benchmark.reporting.formats import PREAMBLE
 from benchmark.reporting.own_scores import KEY, OwnScores
 from benchmark.reporting.published_tables import comparison_frame, write_published_tables
+from benchmark.reporting.results import BANNER
 from tests.reporting.written import READERS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -179,12 +180,22 @@ def test_what_was_not_run_says_why(published: Published, tmp_path: Path):
     assert (frame["reason"] != "").sum() == (frame["ours_or_prior"] == "prior").sum()
 
 
+def test_standin_data_says_so_in_every_file(published: Published, tmp_path: Path):
+    own = own_scores(published)
+    own.banner = BANNER
+    write_published_tables(published, tmp_path, own)
+    for suffix in READERS:
+        assert BANNER in (tmp_path / "tagliasacchi2020" / f"table-I.{suffix}").read_text()
+    assert pd.read_csv(tmp_path / "cells.csv")["standin"].all()
+
+
 def test_the_tidy_file_has_one_row_a_cell(beside: Path):
     frame = pd.read_csv(beside / "cells.csv")
     assert len(frame) == CELLS
     this = frame[frame["ours_or_prior"] == "this"]
     np.testing.assert_allclose(this["ours"] - this["value"], this["difference"])
     np.testing.assert_allclose(this["difference"], 0.1)
+    assert not frame["standin"].any()
     assert this["within"].all()
     assert frame[frame["ours_or_prior"] == "prior"][["ours", "difference", "within"]].isna().all(axis=None)
 
