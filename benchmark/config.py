@@ -18,6 +18,8 @@ from benchmark.errors import ConfigError
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader; in C where the library has it, ten times faster."""
 
 
 class Config(BaseModel):
@@ -244,7 +246,7 @@ def load_yaml(path: Path) -> Any:
         ConfigError: it is missing or does not parse.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist.") from error
     except yaml.YAMLError as error:

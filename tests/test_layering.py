@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ["corpus", "signal", "pretraining", "evaluation", "statistics", "reporting"]
-ABOVE = {"cli", "stages", "plan", "overview", "smoke", "selection", "resolve"}
+LAYERS = ["published", "corpus", "signal", "pretraining", "evaluation", "statistics", "reporting"]
+ABOVE = {"cli", "commands", "stages", "plan", "overview", "smoke", "selection", "resolve"}
 
 
 def imported(file: Path) -> set[str]:
