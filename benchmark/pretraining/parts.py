@@ -70,7 +70,7 @@ def _fold_parts(task_name: str, corpus: Corpus) -> list[PartPlan]:
     return [_fold_part(task, corpus, fold, numbers, n_classes) for fold in folds(task, corpus.clips, SPLIT_SEED)]
 
 
-def _fold_part(task: Task, corpus: Corpus, fold: Fold, numbers: NDArray[np.int64], n_classes: int) -> PartPlan:
+def _fold_part(task: Task, corpus: Corpus, fold: Fold, numbers: NDArray[np.integer], n_classes: int) -> PartPlan:
     train, where = _mask(corpus, fold.train), f"{task.id} fold {fold.name}"
     source = _source(corpus, train, f"{where} trains on its training part only", numbers)
     valid = _source(corpus, _mask(corpus, fold.valid), f"it is no validation clip of {where}")
@@ -84,7 +84,7 @@ def _fold_part(task: Task, corpus: Corpus, fold: Fold, numbers: NDArray[np.int64
     )
 
 
-def _source(corpus: Corpus, allowed: Mask, reason: str, numbers: NDArray[np.int64] | None = None) -> Source:
+def _source(corpus: Corpus, allowed: Mask, reason: str, numbers: NDArray[np.integer] | None = None) -> Source:
     return Source(corpus.restricted(allowed, reason), np.flatnonzero(allowed), numbers)
 
 

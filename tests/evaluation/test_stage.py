@@ -260,7 +260,8 @@ def test_snapshots_are_scored_under_one_protocol_only(workspace: Workspace) -> N
 
 def test_transductive_scores_are_flagged(workspace: Workspace) -> None:
     evaluate(make_job(transductive=True), workspace)
-    assert set(scores(workspace)["reason"]) == {"transductive"}
+    said = "transductive: pre-training saw the source or the samples of 0 of 60 test clips"
+    assert set(scores(workspace)["reason"]) == {said}
 
 
 @pytest.mark.parametrize(

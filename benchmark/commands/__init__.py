@@ -1,0 +1,1 @@
+"""Commands by topic, for the command line to register."""
