@@ -92,12 +92,13 @@ def roc_auc(targets: Targets, scores: Scores) -> Floats:
 
 def occurring(targets: Targets) -> NDArray[np.bool_]:
     """Which classes ``(C,)`` have a positive clip."""
-    return np.asarray(targets.any(axis=0))
+    return np.atleast_1d(targets.any(axis=0))
 
 
 def mixed(targets: Targets) -> NDArray[np.bool_]:
     """Which classes ``(C,)`` have a positive and a negative clip."""
-    return np.logical_and(targets.any(axis=0), (targets == 0).any(axis=0))
+    both: NDArray[np.bool_] = occurring(targets) & (targets == 0).any(axis=0)
+    return both
 
 
 def class_mean(values: Floats) -> float:

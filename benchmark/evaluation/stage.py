@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -116,15 +116,16 @@ class _Evaluation:
         encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
         protocols = self._protocols_of(part)
         clips: dict[str, tuple[Any, Any]] = {}
-        for name, tasks in self.tasks.items():
+        for name, all_tasks in self.tasks.items():
             corpus = self.corpora[name]
+            tasks = [_seen_by(part, protocols, data) for data in all_tasks]
             found: dict[str, Embeddings] = {}
             for (protocol_name, protocol), data in product(protocols.items(), tasks):
                 key = self._embedding_key(record, corpus, data.rows, protocol)
                 if key not in found:
                     title = f"{part['part']} on {name}"
                     found[key] = self._embeddings(key, encoder, corpus, data.rows, protocol, title)
-                self._cell(part, data, corpus, protocol_name, protocol, found[key], head, key)
+                self._score(_Cell(part, data, corpus, protocol_name, protocol, found[key], key, head))
             if part["step"] is None:
                 largest = max(tasks, key=lambda data: len(data.rows))
                 first = found[self._embedding_key(record, corpus, largest.rows, next(iter(protocols.values())))]
@@ -157,57 +158,76 @@ class _Evaluation:
             self.cache.put("embeddings", key, found.arrays())
             return found
 
-    def _cell(
-        self,
-        part: dict[str, Any],
-        data: _TaskData,
-        corpus: Corpus,
-        protocol_name: str,
-        protocol: Protocol,
-        embedded: Embeddings,
-        head: nn.Linear | None,
-        embedding_key: str,
-    ) -> None:
-        chosen = tuple(fold for fold in data.folds if part["fold"] in {None, fold.name})
-        task, names = data.task, data.classes
-        material = Material(embedded, data.labels, len(names), chosen, task.id, head, task.kind, task.metric, names)
-        settings = protocol.model_dump(mode="json")
-        classifier = hash_arrays({k: v.numpy() for k, v in head.state_dict().items()}) if head else ""
-        facts = [data.ref.record, settings, part["part"], part["fold"], self.job.seed, classifier]
-        key = content_hash([embedding_key, *facts])
+    def _score(self, cell: _Cell) -> None:
+        """Train and score the cell's heads, unless that has been done before."""
+        key = cell.key(self.job.seed)
         with self.cache.lock("cells", key):
             cached = self.cache.get("cells", key)
-            outcomes = unpack(*cached) if cached else run_protocol(protocol, material, self.job.seed)
+            outcomes = unpack(*cached) if cached else run_protocol(cell.protocol, cell.material, self.job.seed)
             if cached is None:
                 self.cache.put("cells", key, *pack(outcomes))
-        self._collect(part, data, corpus, protocol_name, protocol, material, outcomes)
+        self._collect(cell, outcomes)
 
-    def _collect(
-        self,
-        part: dict[str, Any],
-        data: _TaskData,
-        corpus: Corpus,
-        protocol_name: str,
-        protocol: Protocol,
-        material: Material,
-        outcomes: list[Outcome],
-    ) -> None:
-        variant = _variant(self.job.variant, part["step"])
+    def _collect(self, cell: _Cell, outcomes: list[Outcome]) -> None:
+        step = cell.part["step"]
         base = score_base(
             self.job,
-            data.task.id,
-            protocol_name,
-            protocol,
-            variant=variant,
-            weights=part["weights"],
-            data=corpus.fingerprint,
+            cell.data.task.id,
+            cell.protocol_name,
+            cell.protocol,
+            variant=_variant(self.job.variant, step),
+            weights=cell.part["weights"],
+            data=cell.corpus.fingerprint,
         )
         for outcome in outcomes:
-            self.scores += score_rows(base, outcome, material, data.flag)
-            if part["step"] is None and not outcome.reason:
-                self.predictions.append(prediction_rows(base, outcome, material, data.clips))
-            if part["step"] is None and protocol.details:
-                self.details += detail_rows(base, outcome, material, data.flag)
+            self.scores += score_rows(base, outcome, cell.material, cell.data.flag)
+            if step is not None or outcome.reason:
+                continue
+            self.predictions.append(prediction_rows(base, outcome, cell.material, cell.data.clips))
+            if cell.protocol.details:
+                self.details += detail_rows(base, outcome, cell.material, cell.data.flag)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One part of a run under one protocol on one task."""
+
+    part: dict[str, Any]
+    data: _TaskData
+    corpus: Corpus
+    protocol_name: str
+    protocol: Protocol
+    embeddings: Embeddings
+    embedding_key: str
+    head: nn.Linear | None
+
+    @property
+    def material(self) -> Material:
+        """What the protocol works on."""
+        data, fold = self.data, self.part["fold"]
+        chosen = tuple(each for each in data.folds if fold in {None, each.name})
+        task, names = data.task, data.classes
+        return Material(
+            self.embeddings, data.labels, len(names), chosen, task.id, self.head, task.kind, task.metric, names
+        )
+
+    def key(self, seed: int) -> str:
+        """Hash of all that decides the outcomes."""
+        classifier = hash_arrays({k: v.numpy() for k, v in self.head.state_dict().items()}) if self.head else ""
+        settings = self.protocol.model_dump(mode="json")
+        facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier]
+        return content_hash([self.embedding_key, *facts])
+
+
+def _seen_by(part: dict[str, Any], protocols: dict[str, Protocol], data: _TaskData) -> _TaskData:
+    """The clips that scoring a part takes: of one that brings its own classifier, its fold's test clips alone."""
+    if part["fold"] is None or any(protocol.head != "own" for protocol in protocols.values()):
+        return data
+    [fold] = [fold for fold in data.folds if fold.name == part["fold"]]
+    nothing = fold.train[:0]
+    alone = replace(fold, train=nothing, valid=nothing, test=np.arange(len(fold.test)))
+    clips = data.clips.iloc[fold.test].reset_index(drop=True)
+    return replace(data, clips=clips, rows=data.rows[fold.test], labels=data.labels[fold.test], folds=(alone,))
 
 
 def _task_data(ref: TaskRef, corpus: Corpus, transductive: bool, seen: list[pd.DataFrame]) -> _TaskData:
@@ -253,7 +273,8 @@ def _write(folder: Path, scores: list[Row], predictions: list[pd.DataFrame], dia
     shutil.rmtree(folder, ignore_errors=True)
     with atomic_path(folder / "scores.csv") as temporary:
         score_table(scores).to_csv(temporary, index=False, lineterminator="\n")
-    table = pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(columns=PREDICTION_COLUMNS)
+    kept = [part for part in predictions if len(part)]
+    table = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=PREDICTION_COLUMNS)
     order = ["task", "protocol", "train_size", "head_seed", "fold", "clip_id"]
     with atomic_path(folder / "predictions.parquet") as temporary:
         table.sort_values(order, kind="stable", ignore_index=True).to_parquet(temporary, index=False)

@@ -247,6 +247,29 @@ def test_parts_of_a_fold_score_only_their_fold(workspace: Workspace) -> None:
     assert clips["weights_hash"].nunique() == 6  # the mean's stands for all five
 
 
+@pytest.mark.parametrize(("protocols", "each"), [({"own": Protocol(head="own", unit="slice")}, 12), ({"knn": KNN}, 60)])
+def test_a_part_with_its_own_classifier_embeds_only_the_test_clips_of_its_fold(
+    protocols: dict[str, Protocol], each: int, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[int] = []
+    original = stage.embed
+
+    def counted(encoder: Any, corpus: Any, rows: Any, *args: Any) -> Any:
+        embedded.append(len(rows))
+        return original(encoder, corpus, rows, *args)
+
+    monkeypatch.setattr(stage, "embed", counted)
+    write_run(workspace, [part(f"fold-{n}", fold=str(n), seed=n, head=True) for n in range(1, 6)])
+    evaluate(make_job(protocols=protocols), workspace)
+    assert embedded == [each] * 5
+    kept = pd.read_parquet(workspace.evaluation("run-0") / "predictions.parquet")
+    assert kept["clip_id"].is_unique
+    assert len(kept) == 60
+    official = Corpus.open(workspace.corpus("esc50", RATE)).clips.set_index("clip_id")
+    assert (kept["clip_id"].map(official["fold"]) == kept["fold"]).all()
+    assert (kept["clip_id"].map(official["category"]).map(CLASSES.index) == kept["label"]).all()
+
+
 def test_snapshots_are_scored_under_one_protocol_only(workspace: Workspace) -> None:
     write_run(workspace, [part("all"), part("all-step4", step=4, seed=2)])
     evaluate(make_job(), workspace)
