@@ -33,7 +33,9 @@ def weighted(metric: str, targets: np.ndarray, scores: np.ndarray, weights: np.n
 @pytest.mark.parametrize("metric", VALUES)
 def test_their_sum_is_the_metric(metric: str, ties: bool) -> None:
     targets, scores = answers(ties=ties)
-    assert contributions(metric, targets, NOTHING, scores).value == pytest.approx(VALUES[metric](targets, scores), abs=1e-12)
+    assert contributions(metric, targets, NOTHING, scores).value == pytest.approx(
+        VALUES[metric](targets, scores), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("ties", [False, True])

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
-from sklearn.metrics import label_ranking_average_precision_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    label_ranking_average_precision_score,
+    top_k_accuracy_score,
+)
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from benchmark.evaluation.metrics import (
@@ -116,7 +120,9 @@ def test_average_precision_and_auc_are_those_of_the_loops(tagged: tuple[np.ndarr
 
 def test_means_are_over_the_classes_that_can_be_scored(tagged: tuple[np.ndarray, np.ndarray]) -> None:
     targets, scores = tagged
-    assert mean_average_precision(targets, scores) == pytest.approx(np.mean(average_precision(targets, scores)[[0, 1, 2, 4]]))
+    assert mean_average_precision(targets, scores) == pytest.approx(
+        np.mean(average_precision(targets, scores)[[0, 1, 2, 4]])
+    )
     assert macro_auc(targets, scores) == pytest.approx(np.mean(roc_auc(targets, scores)[[0, 1, 2]]))
     assert np.isnan(class_mean(np.array([np.nan])))
 
