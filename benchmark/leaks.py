@@ -12,7 +12,7 @@ from benchmark import registry
 from benchmark.config import Profile, load_params
 from benchmark.corpus.overlap import overlap, within
 from benchmark.corpus.splits import CHECKSUM
-from benchmark.corpus.store import Corpus, read_manifest
+from benchmark.corpus.store import MANIFEST, Corpus, read_manifest
 from benchmark.plan import Entry, entries, profile_of
 from benchmark.records import Task
 from benchmark.workspace import Workspace
@@ -112,7 +112,7 @@ class _Tables:
 
     def _load(self, dataset: str, rate: int) -> pd.DataFrame | None:
         folder = self.workspace.corpus(dataset, rate)
-        if not self.workspace.manifest(dataset, rate).exists() or read_manifest(folder)["status"] == "absent":
+        if not (folder / MANIFEST).exists() or read_manifest(folder)["status"] == "absent":
             return None
         return Corpus.open(folder).clips
 

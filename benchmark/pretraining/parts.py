@@ -58,7 +58,9 @@ def _whole_part(corpora: Sequence[Corpus], evaluated: Sequence[Corpus]) -> PartP
     sources, clips = [], []
     for corpus in corpora:
         forbidden = forbidden_rows(corpus.clips, [other.clips for other in evaluated])
-        sources.append(_source(corpus, ~forbidden, f"it shares a source with clips that are evaluated ({names})"))
+        sources.append(
+            _source(corpus, ~forbidden, f"it shares a source or its samples with clips that are evaluated ({names})")
+        )
         clips.append(_coverage(corpus, ~forbidden, shared=int(forbidden.sum())))
     return PartPlan("all", None, sources, clips)
 
@@ -80,7 +82,7 @@ def _fold_part(task: Task, corpus: Corpus, fold: Fold, numbers: NDArray[np.integ
         [source],
         [_coverage(corpus, train, shared=len(fold.dropped))],
         n_classes,
-        (ValidationAccuracy(valid.corpus, valid.rows, numbers),),
+        (ValidationAccuracy(valid.corpus, valid.rows, numbers),) if numbers.ndim == 1 else (),
     )
 
 

@@ -315,3 +315,16 @@ def test_many_classes_are_scored_by_top_5() -> None:
     assert list(rows) == ["accuracy", "class_mean_accuracy", "top5"]
     assert rows["accuracy"] == (outcome.ranks == 0).mean()  # the prediction has rank 0
     assert rows["accuracy"] <= rows["top5"] == (outcome.ranks < 5).mean() < 1
+
+
+@pytest.mark.parametrize("name", ["converged", "knn"])
+def test_a_feature_that_says_nothing_ranks_every_clip_alike(name: str, tagged: Material) -> None:
+    """The majority baseline of several labels: each class has its prior, and average precision is its frequency."""
+    blank = replace(tagged, embeddings=replace(tagged.embeddings, slices=np.ones_like(tagged.embeddings.slices)))
+    for outcome, fold in zip(run_protocol(protocol(name), blank, 0), tagged.folds, strict=True):
+        assert np.ptp(outcome.scores, axis=0).max() < 1e-6
+        targets = tagged.labels[outcome.test]
+        assert mean_average_precision(targets, outcome.scores) == pytest.approx(targets.mean(0).mean())
+        if name == "converged":
+            learnt = tagged.labels[np.concatenate([fold.train, fold.valid])]
+            np.testing.assert_allclose(outcome.scores[0], learnt.mean(0), atol=1e-3)
