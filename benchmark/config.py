@@ -90,6 +90,9 @@ class Protocol(Config):
     batch_size: Count = 256
     neighbours: tuple[Count, ...] = Field((), description="knn: k grid, chosen on validation")
     shuffled_labels: bool = Field(False, description="control: permute the training labels; must score at chance")
+    details: bool = Field(
+        False, description="also score single classes, fold by fold: precision, recall, F1, confusions"
+    )
 
     @model_validator(mode="after")
     def _grids(self) -> Protocol:

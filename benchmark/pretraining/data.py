@@ -29,8 +29,8 @@ class Source:
 
     corpus: Corpus
     rows: NDArray[np.int64]
-    labels: NDArray[np.int64] | None = None
-    """Class index of every clip of the corpus, by row."""
+    labels: NDArray[np.integer] | None = None
+    """Class index of every clip of the corpus, by row; of a multi-label task zeros and ones by row and class."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class _Read:
 
     waveforms: NDArray[np.int16]
     lengths: NDArray[np.int64]
-    labels: NDArray[np.int64] | None
+    labels: NDArray[np.integer] | None
     positions: NDArray[np.float32]
 
 

@@ -10,7 +10,7 @@ from benchmark.errors import StaleArtifactError
 from benchmark.jobs import ReportJob
 from benchmark.reporting.footnotes import Footnotes
 from benchmark.reporting.formats import NOT_ASKED, TRANSDUCTIVE, Table, write_table
-from benchmark.reporting.results import BANNER, Results, read_results, task_title
+from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
 from benchmark.statistics.families import cell_key
 from benchmark.statistics.rows import AccuracyRow, NormalisedMeanRow, NormalisedRow
 from benchmark.workspace import Workspace
@@ -52,7 +52,7 @@ class _Builder:
     def table(self, name: str) -> Table:
         normalised = self.spec.value == "normalised"
         means = ["Mean over tasks", "Ratio of mean gains"] if normalised else []
-        header = ["Run", "Audio", "Seeds", *map(task_title, self.spec.tasks), *means]
+        header = ["Run", "Audio", "Seeds", *map(_column, self.spec.tasks), *means]
         rows = [self._row(run) for run in self.spec.rows]
         notes = [*self._reading(), *(self._mean_notes() if normalised else []), *self._cell_notes()]
         return Table(name, self.spec.caption, header, rows, notes, BANNER if self.job.standin else "")
@@ -105,7 +105,9 @@ class _Builder:
     def _reading(self) -> list[str]:
         """How to read a cell."""
         accuracy = self.spec.value == "accuracy"
-        what = "Accuracy of clips in percent" if accuracy else "Normalised accuracy (0 Untrained, 1 Supervised)"
+        named = all(task_metric(task) == "accuracy" for task in self.spec.tasks)
+        raw = f"Accuracy of clips{'' if named else ', or the metric that heads a column,'} in percent"
+        what = raw if accuracy else "Normalised accuracy (0 Untrained, 1 Supervised)"
         full = self.spec.train_size == "full"
         size = "the full training part" if full else f"{self.spec.train_size} training clips a class"
         return [
@@ -146,6 +148,12 @@ class _Builder:
             f"with 50 resamples as published {_bounds(row.paper_lower, row.paper_upper, 1, 2)}."
             for row in rows
         ]
+
+
+def _column(task: str) -> str:
+    """A task's title, and its metric unless that is accuracy."""
+    metric = task_metric(task)
+    return task_title(task) if metric == "accuracy" else f"{task_title(task)}, {metric}"
 
 
 def percent(row: AccuracyRow) -> str:
