@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
+from benchmark.commands import claims as claims_command
 from benchmark.errors import BenchmarkError
 from benchmark.workspace import Workspace, project_root
 
@@ -188,6 +189,9 @@ def timings(profile: ProfileOption = None) -> None:
     typer.echo(
         f"{sum(record['seconds'] for record in records):9.1f} s {peak:7d} MiB  total of {len(records)} stages, peak of one"
     )
+
+
+app.command("claims")(claims_command.claims)
 
 
 def _workspace(profile: str | None) -> Workspace:

@@ -40,7 +40,9 @@ class Binding(Config):
             ids: Mapping[str, str] = self.replace.get(column, {})  # type: ignore[call-overload]
             if ids and column in result:
                 value = result[column]
-                result[column] = ids.get(value, value) if isinstance(value, str) else tuple(ids.get(v, v) for v in value)
+                result[column] = (
+                    ids.get(value, value) if isinstance(value, str) else tuple(ids.get(v, v) for v in value)
+                )
         return result | ({"study": self.study} if self.study else {})
 
     def departures(self, claim: Claim) -> list[str]:

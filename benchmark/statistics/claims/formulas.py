@@ -41,7 +41,7 @@ from benchmark.statistics.claims.scores import (
     ScoreTable,
     described,
 )
-from benchmark.statistics.claims.terms import Extremum, Line, Term
+from benchmark.statistics.claims.terms import Line, Term
 
 _FACTORS = {("fraction", "percent"): 100.0, ("percent", "fraction"): 0.01, ("percent", "none"): 0.01}
 """From the unit of a score to the unit of a statement; all other pairs are plain numbers and stay as they are."""
@@ -103,7 +103,7 @@ class Scope:
 
     def instantiated(self, values: dict[str, str]) -> Scope:
         """The scope of one combination of a ``for_each``."""
-        return replace(self, where=self.where | values, instance=(*self.instance, *values.values()))
+        return replace(self, where={**self.where, **values}, instance=(*self.instance, *values.values()))
 
 
 def compiled(statement: Statement, scope: Scope) -> Formula:
@@ -159,8 +159,11 @@ def resolved(formula: Formula, states: Mapping[Test, Any]) -> Any:
 
 
 def _comparison(statement: Comparison, scope: Scope) -> Formula:
-    left, right = _evaluated(statement.left, scope), _evaluated(statement.right, scope)
     prefix = f"{', '.join(scope.instance)}: " if scope.instance else ""
+    left = _evaluated(statement.left, scope)
+    if isinstance(statement.right, float) and statement.relation in {">", ">="}:
+        return _above(left, statement.right + statement.margin, statement.relation == ">", prefix)
+    right = _evaluated(statement.right, scope)
     if statement.relation == "~":
         return _within(terms.difference(left, right), statement.margin, prefix)
     if statement.relation in {"<", "<="}:
@@ -185,7 +188,7 @@ Build = Callable[[Points, tuple[str, ...], float, str], Formula]
 def _steps(sign: int, strict: bool) -> Build:
     def build(points: Points, _: tuple[str, ...], tolerance: float, prefix: str) -> Formula:
         pairs = [pair[::sign] for pair in pairwise(points.values())]
-        return _all([_above(terms.difference(b, a), -tolerance, strict, prefix) for a, b in pairs])
+        return _all([_above(terms.difference(b, a), 0.0 - tolerance, strict, prefix) for a, b in pairs])
 
     return build
 
@@ -204,7 +207,7 @@ def _peak(points: Points, at: tuple[str, ...], tolerance: float, prefix: str) ->
         falls = [pair if index >= top else pair[::-1] for index, pair in enumerate(pairwise(range(len(values))))]
         # neighbours of the top are compared as steps already
         falls += [(top, other) for other in range(len(values)) if abs(other - top) > 1]
-        return _all([_above(terms.difference(values[a], values[b]), -tolerance, False, prefix) for a, b in falls])
+        return _all([_above(terms.difference(values[a], values[b]), 0.0 - tolerance, False, prefix) for a, b in falls])
 
     return AtLeast(1, tuple(highest_at(labels.index(label)) for label in at))
 
@@ -216,7 +219,7 @@ def _best(sign: int) -> Build:
         marked = terms.extremum("max" if sign > 0 else "min", [points[label] for label in at])
         others = [term for label, term in points.items() if label not in at]
         pairs = [(marked, other)[::sign] for other in others]
-        return _all([_above(terms.difference(above, below), -tolerance, False, prefix) for above, below in pairs])
+        return _all([_above(terms.difference(above, below), 0.0 - tolerance, False, prefix) for above, below in pairs])
 
     return build
 
@@ -224,7 +227,7 @@ def _best(sign: int) -> Build:
 def _lowest_group(points: Points, at: tuple[str, ...], tolerance: float, prefix: str) -> Formula:
     others = [term for label, term in points.items() if label not in at]
     pairs = [(points[label], other) for label in at for other in others]
-    return _all([_above(terms.difference(other, low), -tolerance, True, prefix) for low, other in pairs])
+    return _all([_above(terms.difference(other, low), 0.0 - tolerance, True, prefix) for low, other in pairs])
 
 
 _SHAPES: dict[str, Build] = {
@@ -315,7 +318,8 @@ def _selected(selector: Selector, scope: Scope) -> Term:
 def _converted(table: ScoreTable, found: Indices, unit: Unit) -> Floats:
     units = table.cells["unit"].to_numpy()[found]
     factors = np.array([_FACTORS.get((own, unit), 1.0) for own in units])
-    return table.values[found] * factors[:, None]
+    converted: Floats = table.values[found] * factors[:, None]
+    return converted
 
 
 def _require_coverage(table: ScoreTable, found: Indices, where: dict[str, Choice], scope: Scope) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -20,11 +20,9 @@ Column = Literal["method", "encoder", "pretrain_dataset", "variant", "task", "pr
 Choice = str | tuple[str, ...]
 Unit = Literal["fraction", "percent", "none"]
 Relation = Literal[">", ">=", "<", "<=", "~"]
-Shape = Literal[
-    *("increasing", "nondecreasing", "decreasing", "nonincreasing"),
-    *("saturating", "peak", "argmax", "argmin", "lowest_group"),
-]
-STEPS = frozenset({"increasing", "nondecreasing", "decreasing", "nonincreasing"})
+Steps = Literal["increasing", "nondecreasing", "decreasing", "nonincreasing"]
+Shape = Steps | Literal["saturating", "peak", "argmax", "argmin", "lowest_group"]
+STEPS: frozenset[str] = frozenset(get_args(Steps))
 """Shapes that are about each step of a series and have no ``at``."""
 
 
@@ -218,7 +216,7 @@ class ForEach(_Scoped):
     def bindings(self) -> list[dict[str, str]]:
         """Column -> value, one a statement, in the order written."""
         if isinstance(self.for_each, tuple):
-            return [dict(binding) for binding in self.for_each]
+            return [{str(column): value for column, value in binding.items()} for binding in self.for_each]
         return [dict(zip(self.for_each, values, strict=True)) for values in product(*self.for_each.values())]
 
 
@@ -242,6 +240,9 @@ Statement = Annotated[
         custom_error_message="a statement has one of " + ", ".join(_STATEMENTS),
     ),
 ]
+
+
+Kind = Literal["argmax", "at_least", "equivalence", "ordering", "published_comparison", "ratio", "threshold", "trend"]
 
 
 class Evidence(Config):
@@ -272,9 +273,7 @@ class Claim(Config):
     paper: str
     section: str
     claim: str
-    kind: Literal[
-        *("argmax", "at_least", "equivalence", "ordering", "published_comparison", "ratio", "threshold", "trend"),
-    ]
+    kind: Kind
     origin: Literal["abstract", "text", "table", "figure"]
     statement: Statement
     evidence: Evidence

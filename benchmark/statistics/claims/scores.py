@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -115,7 +116,9 @@ class ScoreTable:
             return f"{described(where)}: {'; '.join(sorted(set(self.missing['reason'][keep])))}"
         task = where.get("task")
         if isinstance(task, str) and task in self.task_groups:
-            return f"{described(where)} matches no score: not all {len(self.task_groups[task])} tasks of the mean were run"
+            return (
+                f"{described(where)} matches no score: not all {len(self.task_groups[task])} tasks of the mean were run"
+            )
         for column, wanted in where.items():
             if not any(value in self._index[column] for value in ([wanted] if isinstance(wanted, str) else wanted)):
                 return f"{described(where)} matches no score: none has {column}={wanted}"
@@ -135,7 +138,9 @@ def _positions(column: pd.Series[str]) -> dict[str, Indices]:
     codes, values = pd.factorize(column)
     order = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(values)))
-    return {str(value): part for value, part in zip(values, np.split(order, ends[:-1]), strict=True)} if len(codes) else {}
+    return (
+        {str(value): part for value, part in zip(values, np.split(order, ends[:-1]), strict=True)} if len(codes) else {}
+    )
 
 
 def _groups(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[Indices, Indices]:

@@ -1,0 +1,1 @@
+"""Commands that a person asks of the suite, one module a topic."""
