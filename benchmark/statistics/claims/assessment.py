@@ -83,10 +83,8 @@ def _assessed(
     if isinstance(evidence, str):
         return Assessment(claim, printed, Verdict("not run", evidence))
     binding = binding_for(claim, bindings)
-    if departures:
-        verdict = Verdict("not run", f"only proxies: {'; '.join(departures)}")
-    else:
-        verdict = judge(claim, evidence)
+    only_proxies = Verdict("not run", f"only proxies: {'; '.join(departures)}")
+    verdict = only_proxies if departures else judge(claim, evidence)
     if binding is None and not departures:
         return Assessment(claim, printed, verdict)
     changed = (*departures, *(binding.departures(claim) if binding else []))

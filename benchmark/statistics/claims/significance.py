@@ -64,7 +64,8 @@ def sides(differences: Floats, margin: float, band: bool, test: SeedTest) -> tup
     above_lower, below_lower = one_sided(differences, -margin, test)
     above_upper, below_upper = one_sided(differences, margin, test)
     fails: Floats = np.minimum(2 * np.minimum(above_upper, below_lower), 1.0)
-    return np.maximum(above_lower, below_upper), fails
+    holds: Floats = np.maximum(above_lower, below_upper)
+    return holds, fails
 
 
 def resampled(replicates: Floats, margin: float, band: bool) -> tuple[float, float]:
@@ -97,4 +98,5 @@ def decided(p_values: Floats) -> NDArray[np.int64]:
 
 def _signs(seeds: int) -> Floats:
     """``(2 ** seeds, seeds)`` of every assignment of -1 and +1."""
-    return (np.arange(2**seeds)[:, None] >> np.arange(seeds) & 1) * 2.0 - 1
+    bits = np.arange(2**seeds)[:, None] >> np.arange(seeds) & 1
+    return bits.astype(np.float64) * 2 - 1
