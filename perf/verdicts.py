@@ -1,6 +1,7 @@
 """How often verdicts on claims are decided where there is nothing to decide, by kind of statement, noise, test and seeds.
 
-Prints a Markdown table: percent of the draws whose verdict is other than inconclusive. Target: 5.
+Prints a Markdown table: percent of the draws whose verdict is other than inconclusive, with normal noise and with the
+worst of four kinds. Target: 5.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ def rate(kind: str, test: SeedTest, seeds: int, noise: Noise) -> float:
 def main() -> None:
     noises: list[Noise] = list(NOISES)
     progress = tqdm(total=len(NULLS) * len(TESTS) * len(SEEDS) * len(noises), disable=None)
-    print("| statement | test | noise | " + " | ".join(f"{seeds} seeds" for seeds in SEEDS) + " |")
-    print("|" + "---|" * (3 + len(SEEDS)))
+    print("| statement | test | " + " | ".join(f"{seeds} seeds" for seeds in SEEDS) + " |")
+    print("|" + "---|" * (2 + len(SEEDS)))
     for kind in NULLS:
         for test in TESTS:
-            for noise in noises:
-                cells = []
-                for seeds in SEEDS:
-                    cells.append(f"{100 * rate(kind, test, seeds, noise):.1f}")
-                    progress.update()
-                print(f"| {kind} | {test} | {noise} | " + " | ".join(cells) + " |", flush=True)
+            cells = []
+            for seeds in SEEDS:
+                rates = {noise: 100 * rate(kind, test, seeds, noise) for noise in noises}
+                progress.update(len(noises))
+                cells.append(f"{rates['normal']:.1f} / {max(rates.values()):.1f}")
+            print(f"| {kind} | {test} | " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -307,7 +307,7 @@ def _selected(selector: Selector, scope: Scope) -> Term:
     if aggregate == "mean":
         return Line(values.mean(axis=0), f"mean {text}")
     if aggregate == "mean_over_tasks":
-        tasks = table.cells["task"].to_numpy()[found]
+        tasks = table.cells["task"].iloc[found].to_numpy()
         means = [values[tasks == task].mean(axis=0) for task in dict.fromkeys(tasks)]
         return Line(np.mean(means, axis=0), f"mean {text}")
     names = _varying(table, found)
@@ -316,7 +316,7 @@ def _selected(selector: Selector, scope: Scope) -> Term:
 
 
 def _converted(table: ScoreTable, found: Indices, unit: Unit) -> Floats:
-    units = table.cells["unit"].to_numpy()[found]
+    units = table.cells["unit"].iloc[found]
     factors = np.array([_FACTORS.get((own, unit), 1.0) for own in units])
     converted: Floats = table.values[found] * factors[:, None]
     return converted

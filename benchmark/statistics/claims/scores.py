@@ -87,26 +87,25 @@ class ScoreTable:
             raise NotEvaluableError(self._nothing(where))
         for column, wanted in where.items():
             if isinstance(wanted, tuple):
-                present = set(self.cells[column].to_numpy()[found])
-                if absent := [value for value in wanted if value not in present]:
+                index = self._index[column]
+                present = set(index.codes[found].tolist())
+                if absent := [value for value in wanted if index.code_of.get(value) not in present]:
                     raise NotEvaluableError(self._nothing({**where, column: absent[0]}))
         return found
 
     def _matching(self, where: Mapping[str, Choice]) -> Indices:
-        found: Indices | None = None
-        for column, wanted in where.items():
-            choices = (wanted,) if isinstance(wanted, str) else wanted
-            parts = [self._index[column].get(value, _NOTHING) for value in choices]
-            matching = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
-            found = matching if found is None else np.intersect1d(found, matching, assume_unique=True)
-            if not len(found):
-                break
-        return np.arange(len(self.cells)) if found is None else found
+        """Cells in ascending order: those of the rarest value first, then filtered column by column."""
+        wanted = {column: self._index[column].wanted(choice) for column, choice in where.items()}
+        rarest = min(wanted, key=lambda column: self._index[column].counts[wanted[column]].sum())
+        found = self._index[rarest].cells(wanted[rarest])
+        for column, codes in wanted.items():
+            own = self._index[column].codes[found]
+            found = found[own == codes[0]] if len(codes) == 1 else found[np.isin(own, codes)]
+        return found
 
     @cached_property
-    def _index(self) -> dict[str, dict[str, Indices]]:
-        """Column -> value -> cells in ascending order."""
-        return {column: _positions(self.cells[column]) for column in IDENTITY}
+    def _index(self) -> dict[str, _Index]:
+        return {column: _Index.of(self.cells[column]) for column in IDENTITY}
 
     def _nothing(self, where: Mapping[str, Choice]) -> str:
         keep = np.ones(len(self.missing), bool)
@@ -120,7 +119,9 @@ class ScoreTable:
                 f"{described(where)} matches no score: not all {len(self.task_groups[task])} tasks of the mean were run"
             )
         for column, wanted in where.items():
-            if not any(value in self._index[column] for value in ([wanted] if isinstance(wanted, str) else wanted)):
+            if not any(
+                value in self._index[column].code_of for value in ([wanted] if isinstance(wanted, str) else wanted)
+            ):
                 return f"{described(where)} matches no score: none has {column}={wanted}"
         return f"{described(where)} matches no score"
 
@@ -131,16 +132,32 @@ def described(where: Mapping[str, Choice]) -> str:
     return ", ".join(f"{key}={value if isinstance(value, str) else '|'.join(value)}" for key, value in shown.items())
 
 
-_NOTHING: Indices = np.empty(0, np.int64)
+@dataclass(frozen=True)
+class _Index:
+    """Where the values of a column are: codes ``(C,)``, and the cells sorted by code."""
 
+    code_of: dict[str, int]
+    codes: Indices
+    counts: Indices
+    order: Indices
+    ends: Indices
 
-def _positions(column: pd.Series[str]) -> dict[str, Indices]:
-    codes, values = pd.factorize(column)
-    order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=len(values)))
-    return (
-        {str(value): part for value, part in zip(values, np.split(order, ends[:-1]), strict=True)} if len(codes) else {}
-    )
+    @classmethod
+    def of(cls, column: pd.Series[str]) -> _Index:
+        codes, values = pd.factorize(column)
+        counts = np.bincount(codes, minlength=len(values))
+        code_of = {str(value): code for code, value in enumerate(values)}
+        return cls(code_of, codes, counts, np.argsort(codes, kind="stable"), np.cumsum(counts))
+
+    def wanted(self, choice: Choice) -> Indices:
+        """Codes of the values that occur."""
+        values = (choice,) if isinstance(choice, str) else choice
+        return np.array([self.code_of[value] for value in values if value in self.code_of], np.int64)
+
+    def cells(self, codes: Indices) -> Indices:
+        """Cells with one of the codes, in ascending order."""
+        parts = [self.order[self.ends[code] - self.counts[code] : self.ends[code]] for code in codes]
+        return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
 
 def _groups(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[Indices, Indices]:
