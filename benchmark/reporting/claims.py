@@ -12,7 +12,7 @@ import jinja2
 from benchmark.artifacts import write_json, write_text
 from benchmark.reporting.formats import Table, as_markdown
 from benchmark.statistics.claims.assessment import Assessment, totals
-from benchmark.statistics.claims.formulas import tests
+from benchmark.statistics.claims.formulas import checks
 from benchmark.statistics.claims.published import holds
 from benchmark.statistics.claims.verdicts import Tested, Verdict
 
@@ -97,7 +97,7 @@ def record(assessment: Assessment) -> dict[str, Any]:
             "reason": printed.reason,
             "comparisons": [
                 {"claimed": test.sentence, "value": _number(float(test.values[0])), "holds": holds(test)}
-                for test in tests(printed.formula)
+                for test in checks(printed.formula)
             ],
         },
         "ours": _verdict(assessment.verdict),

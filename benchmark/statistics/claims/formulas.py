@@ -48,7 +48,7 @@ _FACTORS = {("fraction", "percent"): 100.0, ("percent", "fraction"): 0.01, ("per
 
 
 @dataclass(frozen=True, eq=False)
-class Test:
+class Check:
     """One comparison: ``values > margin`` (or at least ``margin``), or ``|values| <= margin`` where it is a band."""
 
     values: Floats
@@ -81,7 +81,7 @@ class Unknown:
     reason: str
 
 
-Formula = Test | AtLeast | Unknown
+Formula = Check | AtLeast | Unknown
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,13 @@ def compiled(statement: Statement, scope: Scope) -> Formula:
         return Unknown(str(error))
 
 
-def tests(formula: Formula) -> Iterator[Test]:
+def checks(formula: Formula) -> Iterator[Check]:
     """Every comparison of a formula, in order."""
-    if isinstance(formula, Test):
+    if isinstance(formula, Check):
         yield formula
     elif isinstance(formula, AtLeast):
         for part in formula.parts:
-            yield from tests(part)
+            yield from checks(part)
 
 
 def reasons(formula: Formula) -> list[str]:
@@ -139,7 +139,7 @@ def reasons(formula: Formula) -> list[str]:
     return list(dict.fromkeys(reason for part in parts for reason in reasons(part)))
 
 
-def resolved(formula: Formula, states: Mapping[Test, Any]) -> Any:
+def resolved(formula: Formula, states: Mapping[Check, Any]) -> Any:
     """Kleene's three-valued logic: 1 holds, -1 does not hold, 0 open.
 
     Args:
@@ -151,7 +151,7 @@ def resolved(formula: Formula, states: Mapping[Test, Any]) -> Any:
     """
     if isinstance(formula, Unknown):
         return 0
-    if isinstance(formula, Test):
+    if isinstance(formula, Check):
         return states[formula]
     parts = [np.asarray(resolved(part, states)) for part in formula.parts]
     held, failed = sum(part == 1 for part in parts), sum(part == -1 for part in parts)
@@ -250,14 +250,14 @@ def _all(parts: Sequence[Formula]) -> Formula:
 def _above(term: Term, margin: float, strict: bool, prefix: str) -> Formula:
     """The largest of several exceeds a margin where any does, the smallest where all do."""
     if isinstance(term, Line):
-        return Test(term.values, margin, prefix + term.text, strict)
+        return Check(term.values, margin, prefix + term.text, strict)
     parts = tuple(_above(part, margin, strict, prefix) for part in term.parts)
     return AtLeast(1 if term.kind == "max" else len(parts), parts)
 
 
 def _within(term: Term, margin: float, prefix: str) -> Formula:
     if isinstance(term, Line):
-        return Test(term.values, margin, prefix + term.text, strict=False, band=True)
+        return Check(term.values, margin, prefix + term.text, strict=False, band=True)
     zero = Line(np.zeros(1), "0")
     return _all([_above(side, -margin, False, prefix) for side in (term, terms.difference(zero, term))])
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.errors import ConfigError, DataError
-from benchmark.statistics.claims.formulas import Formula, Scope, Test, compiled, reasons, resolved, tests
+from benchmark.statistics.claims.formulas import Check, Formula, Scope, checks, compiled, reasons, resolved
 from benchmark.statistics.claims.grammar import Claim, PublishedVariant
 from benchmark.statistics.claims.scores import IDENTITY, ScoreTable
 from benchmark.statistics.inputs import read_table
@@ -75,13 +75,13 @@ def published_scores(root: Path, variants: Sequence[PublishedVariant]) -> ScoreT
 def judge_published(claim: Claim, table: ScoreTable) -> PublishedVerdict:
     """Whether a claim is true of the printed numbers."""
     formula = compiled(claim.statement, Scope(table, claim.paper, {}))
-    state = int(resolved(formula, {test: 1 if holds(test) else -1 for test in tests(formula)}))
+    state = int(resolved(formula, {test: 1 if holds(test) else -1 for test in checks(formula)}))
     if state == 0:
         return PublishedVerdict(claim, "not_evaluable", "; ".join(reasons(formula)), formula)
     return PublishedVerdict(claim, "true" if state > 0 else "false", "", formula)
 
 
-def holds(test: Test) -> bool:
+def holds(test: Check) -> bool:
     """Whether a comparison of single numbers is true."""
     value = float(test.values[0])
     if test.band:

@@ -47,7 +47,7 @@ def one_sided(differences: Floats, margin: float, test: SeedTest) -> tuple[Float
     means = np.asarray(beyond.mean(axis=-1))
     errors = np.asarray(beyond.std(axis=-1, ddof=1) / np.sqrt(size))
     flat = errors <= _TIE
-    statistic = np.where(np.abs(means) <= _TIE, 0.0, np.sign(means) * np.inf)
+    statistic = np.where(np.abs(means) <= _TIE, 0.0, np.copysign(np.inf, means))
     np.divide(means, errors, out=statistic, where=~flat)
     above, below = special.stdtr(size - 1, -statistic), special.stdtr(size - 1, statistic)
     level = flat & (statistic == 0)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmark.config import validate
 from benchmark.statistics.bootstrap import Floats
-from benchmark.statistics.claims.formulas import Scope, compiled, resolved, tests
+from benchmark.statistics.claims.formulas import Scope, checks, compiled, resolved
 from benchmark.statistics.claims.grammar import All, Statement
 from benchmark.statistics.claims.scores import IDENTITY, ScoreTable
 from benchmark.statistics.claims.significance import MINIMUM_SEEDS, SeedTest, decided, sides
@@ -102,7 +102,7 @@ def null_rates(
     values = _LEVEL + _SPREAD * (NOISES[noise](generator, shape) + np.array(null.shifts)[:, None])
     statement: Statement = validate(All, {"all": [dict(null.statement)]}, "simulated claim").all[0]
     formula = compiled(statement, Scope(_table(values), "simulated", {}))
-    comparisons = list(tests(formula))
+    comparisons = list(checks(formula))
     p_values = np.stack(
         [np.stack(sides(c.values.reshape(draws, seeds), c.margin, c.band, test), axis=-1) for c in comparisons], axis=1
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmark.statistics.bootstrap import Floats
 from benchmark.statistics.claims.bindings import Binding
-from benchmark.statistics.claims.formulas import Formula, Scope, Test, compiled, reasons, resolved, tests
+from benchmark.statistics.claims.formulas import Check, Formula, Scope, checks, compiled, reasons, resolved
 from benchmark.statistics.claims.grammar import Claim
 from benchmark.statistics.claims.scores import ScoreTable
 from benchmark.statistics.claims.significance import MINIMUM_SEEDS, SeedTest, adjusted, decided, resampled, sides
@@ -61,7 +61,7 @@ class Evidence:
 def judge(claim: Claim, evidence: Evidence, binding: Binding | None = None) -> Verdict:
     """The verdict on a claim; with a ``binding``, on what stands in for it."""
     formula = _formula(claim, evidence.seeds, evidence, binding)
-    comparisons = list(tests(formula))
+    comparisons = list(checks(formula))
     p_values = np.array([_p_values(test, evidence.test) for test in comparisons]).reshape(-1, 2)
     if evidence.sources is not None:
         p_values = np.maximum(
@@ -77,7 +77,7 @@ def _formula(claim: Claim, table: ScoreTable, evidence: Evidence, binding: Bindi
     return compiled(claim.statement, Scope(table, claim.paper, {}, published=evidence.published, binding=binding))
 
 
-def _p_values(comparison: Test, test: SeedTest) -> tuple[float, float]:
+def _p_values(comparison: Check, test: SeedTest) -> tuple[float, float]:
     differences = comparison.values[np.isfinite(comparison.values)]
     if len(differences) < MINIMUM_SEEDS:
         return np.nan, np.nan
@@ -85,14 +85,14 @@ def _p_values(comparison: Test, test: SeedTest) -> tuple[float, float]:
     return float(holds), float(fails)
 
 
-def _source_p_values(formula: Formula, comparisons: Sequence[Test]) -> Floats:
+def _source_p_values(formula: Formula, comparisons: Sequence[Check]) -> Floats:
     """``(m, 2)`` p-values of the same comparisons over resampled sources; 0 where no predictions tell."""
-    found = {test.sentence: test for test in tests(formula)}
+    found = {test.sentence: test for test in checks(formula)}
     pairs = [found.get(comparison.sentence) for comparison in comparisons]
     return np.array([resampled(test.values, test.margin, test.band) if test else (0.0, 0.0) for test in pairs])
 
 
-def _tested(comparison: Test, p_values: Floats, state: int) -> Tested:
+def _tested(comparison: Check, p_values: Floats, state: int) -> Tested:
     differences = comparison.values[np.isfinite(comparison.values)]
     outcomes: dict[int, Outcome] = {1: "supported", -1: "contradicted", 0: "inconclusive"}
     estimate = float(differences.mean()) if len(differences) else float("nan")
