@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.columns import SCORE_COLUMNS
 from benchmark.errors import StaleArtifactError
-from benchmark.statistics.claims.runs import seed_table
+from benchmark.statistics.aggregate import aggregate
+from benchmark.statistics.claims.runs import seed_scores, seed_table, source_scores
 from benchmark.statistics.claims.scores import NotEvaluableError
+from benchmark.statistics.inputs import read_table, scores_folder
 from benchmark.statistics.rows import NormalisedRow
+from benchmark.workspace import Workspace
+from tests.statistics.synthetic import write_workspace
 
 ROW = {
     "study": "s",
@@ -91,3 +97,34 @@ def test_undefined_cells_have_none():
 def test_normalised_accuracies_without_scores_are_stale():
     with pytest.raises(StaleArtifactError, match="random"):
         seed_table(scores({}), [normalised()], {})
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, pd.DataFrame]:
+    """A workspace with predictions, and its scores; ESC-10 and the speakers count as one split, UrbanSound8K as two."""
+    job, workspace = write_workspace(tmp_path_factory.mktemp("evaluated"))
+    aggregate(job, workspace)
+    scores = read_table(scores_folder(workspace) / "scores.csv", SCORE_COLUMNS)
+    scores.loc[scores["task"] == "esc10", "fold"] = "1"
+    return workspace, scores
+
+
+def test_sources_are_resampled_where_there_is_one_split(evaluated: tuple[Workspace, pd.DataFrame]):
+    workspace, scores = evaluated
+    sources, again = (source_scores(workspace, scores, 400, seed=3) for _ in range(2))
+    by_seed = seed_scores(workspace, {})
+    assert sources is not None
+    assert again is not None
+    np.testing.assert_array_equal(sources.values, again.values)
+    assert set(sources.cells["task"]) == {"esc10", "fsdd_speaker"}
+    for method in ("simclr", "untrained"):
+        where = {"study": "small", "method": method, "task": "esc10", "protocol": "linear", "variant": "default"}
+        (found,) = sources.select(where)
+        (ours,) = by_seed.select({**where, "metric": "accuracy"})
+        assert sources.values[found].mean() == pytest.approx(by_seed.values[ours].mean(), abs=0.02)
+        assert sources.values[found].std() > 0
+
+
+def test_without_predictions_only_seeds_count(evaluated: tuple[Workspace, pd.DataFrame], tmp_path: Path):
+    workspace, scores = evaluated
+    assert source_scores(Workspace(tmp_path, workspace.profile), scores, 100, seed=0) is None

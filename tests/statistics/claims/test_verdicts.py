@@ -129,13 +129,8 @@ def test_composites_follow_their_logic(data: dict[str, Any], expected: str):
 def test_holm_is_over_all_comparisons_of_a_claim():
     tasks = [f"t{index}" for index in range(20)]
     close = 0.5 + np.array([0.012, 0.02, 0.001, 0.011, 0.013, 0.009])
-    scores = table(
-        [
-            {"task": task, "variant": variant, "value": value}
-            for task in tasks
-            for variant, value in [("a", close), ("b", np.full(6, 0.5))]
-        ]
-    )
+    values = {"a": close, "b": np.full(6, 0.5)}
+    scores = table([{"task": task, "variant": arm, "value": values[arm]} for task in tasks for arm in values])
     each = {"for_each": {"task": tasks}, "require": "all", "holds": TRUE}
     assert outcome({"where": {"task": "t0"}, **TRUE}, scores) == "supported"
     assert outcome(each, scores) == "inconclusive"
@@ -182,4 +177,4 @@ def test_a_binding_reads_other_scores():
     evidence = Evidence(scores, NOTHING_PRINTED)
     assert judge(claim(data), evidence).outcome == "not run"
     verdict = judge(claim(data), evidence, binding)
-    assert verdict.outcome == "inconclusive" or verdict.outcome == "supported"
+    assert verdict.outcome == "supported"
