@@ -89,7 +89,8 @@ def _source_p_values(formula: Formula, comparisons: Sequence[Check]) -> Floats:
     """``(m, 2)`` p-values of the same comparisons over resampled sources; 0 where no predictions tell."""
     found = {test.sentence: test for test in checks(formula)}
     pairs = [found.get(comparison.sentence) for comparison in comparisons]
-    return np.array([resampled(test.values, test.margin, test.band) if test else (0.0, 0.0) for test in pairs])
+    p_values = [resampled(test.values, test.margin, test.band) if test else (0.0, 0.0) for test in pairs]
+    return np.array(p_values).reshape(-1, 2)
 
 
 def _tested(comparison: Check, p_values: Floats, state: int) -> Tested:

@@ -54,7 +54,7 @@ def test_pairing_removes_what_seeds_share():
 
 
 def test_a_score_that_was_not_run():
-    verdict = judge(claim(A_ABOVE_B), Evidence(arms(a=0.9), NOTHING_PRINTED))
+    verdict = judge(claim(A_ABOVE_B), Evidence(arms(a=0.9), NOTHING_PRINTED, sources=arms(a=0.9)))
     assert verdict.outcome == "not run"
     assert "variant=b" in verdict.reason
 
