@@ -46,6 +46,8 @@ def read_metadata(
         )
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; the data folder is incomplete, fetch the dataset again.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); fetch the dataset again.") from error
     except ValueError as error:  # parser and decoding errors are such
         fault = " ".join(str(error).split())
         raise DataError(f"{path} is not a readable CSV ({fault}); fetch the dataset again.") from error

@@ -134,7 +134,7 @@ def write_wav(path: Path, audio: Wave, rate: int, subtype: str = "PCM_16") -> No
 
 
 def write_audio(path: Path, audio: Wave, rate: int) -> None:
-    """Write ``(T,)`` or ``(T, C)`` in the format that the suffix names: ``.wav``, ``.flac`` or ``.mp3``."""
+    """Write ``(T,)`` or ``(T, C)`` in the format that the suffix names: ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``."""
     _write(path, audio, rate, None, path.suffix[1:].upper())
 
 
@@ -142,7 +142,11 @@ def _write(path: Path, audio: Wave, rate: int, subtype: str | None, format_: str
     """Write through memory: libsndfile would wait for the disk after every file."""
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, rate, subtype=subtype, format=format_)
-    path.write_bytes(buffer.getvalue())
+    content = bytearray(buffer.getvalue())
+    if subtype in {"FLOAT", "DOUBLE"}:  # libsndfile notes the time of writing, after name, size and version of this chunk
+        stamp = content.index(b"PEAK") + 12
+        content[stamp : stamp + 4] = bytes(4)
+    path.write_bytes(content)
 
 
 def _resonance(frequency: Wave, tracks: Wave) -> Wave:

@@ -108,17 +108,21 @@ class UrbanScenes(Dataset):
         return split.reset_index(drop=True)
 
     def write_standin(self, folder: Path, seed: int) -> None:
-        """Ten scenes at three training and two test locations, two 24-bit stereo segments each, and some unused."""
+        """Ten scenes at three training and two test locations, two 24-bit stereo segments each."""
         (folder / "audio").mkdir()
         (folder / _SETUP).mkdir()
         kinds = sound_kinds(len(CLASSES))
+        shuffle = numpy_stream(seed, self.id, "order")
+        locations = iter(shuffle.permutation(len(CLASSES) * 6).tolist())
         rows = []
         for part, cities in _STANDIN_LOCATIONS.items():
-            for place, city in enumerate(cities):
+            if part not in self.expected_splits:
+                continue
+            for city in cities:
                 for scene, kind in enumerate(kinds):
-                    location = 3 * scene + place + (100 if part == "unused" else 0)
+                    location = next(locations)
                     rows += [self._write(folder, seed, kind, scene, city, location, n, part) for n in range(2)]
-        table = pd.DataFrame(rows, columns=[*_COLUMNS, "part"]).sort_values("filename")
+        table = pd.DataFrame(rows, columns=[*_COLUMNS, "part"]).iloc[shuffle.permutation(len(rows))]
         table[list(_COLUMNS)].to_csv(folder / _META, sep="\t", index=False)
         header = self.lists == "csv"
         for part, names in {"train": ("train",), "test": ("test", "evaluate")}.items():

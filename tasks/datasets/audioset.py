@@ -46,7 +46,7 @@ _SOURCE = "tensorflow/datasets tensorflow_datasets/audio/audioset/checksums.tsv 
 _RATE = 16_000
 _ALPHABET = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"))
 _STANDIN_CLASSES = ("/m/0bt9lr", "/m/0342h", "/m/06mb1", "/m/07r660_", "/m/0k4j", "/m/05zppz")
-_STANDIN_CLIPS = {"balanced_train": 36, "unbalanced_train": 36, "eval": 36}
+_STANDIN_CLIPS = {"balanced_train": 45, "unbalanced_train": 30, "eval": 45}
 _STANDIN_MISSING = 0.15
 _STANDIN_NAMES = ("{}.wav", "Y{}.flac", "{}_30000.mp3", "{}.flac")
 
@@ -153,7 +153,7 @@ class AudioSet(Dataset):
                 start = 10 * int(generator.integers(30))
                 lines.append(f'{name}, {start}.000, {start + 10}.000, "{labels}"')
                 if generator.uniform() >= _STANDIN_MISSING:
-                    clip = sound_clip(generator, kinds[heard], int(generator.uniform(0.6, 1) * _RATE), _RATE)
+                    clip = sound_clip(generator, kinds[heard], int(generator.uniform(0.6, 1) * _RATE), _RATE, spread=0.08)
                     file = _STANDIN_NAMES[place % len(_STANDIN_NAMES)].format(name)
                     write_audio(folder / "media" / split / file, clip, _RATE)
             header = [

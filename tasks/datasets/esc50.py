@@ -96,7 +96,7 @@ class Esc50(Dataset):
         """Rows in the order of ``meta/esc50.csv``; groups are Freesound ids (``src_file``)."""
         table = read_metadata(folder / _METADATA, _COLUMNS)
         for name, fold, target, category, esc10, source, take in table[list(_COLUMNS)].itertuples(index=False):
-            known = target.isdigit() and int(target) < len(CLASSES) and CLASSES[int(target)] == category
+            known = target.isdecimal() and int(target) < len(CLASSES) and CLASSES[int(target)] == category
             if not known or name != f"{fold}-{source}-{take}-{target}.wav" or esc10 != str(category in ESC10):
                 raise DataError(f"{folder / _METADATA} contradicts itself about {name}; fetch the dataset again.")
         clips = pd.DataFrame(

@@ -133,8 +133,8 @@ class FsdNoisy18k(Dataset):
                 generator = numpy_stream(seed, self.id, source)
                 wrong = split == "train_noisy" and generator.uniform() < _STANDIN_WRONG
                 sounding = int(generator.integers(len(CLASSES))) if wrong else target
-                samples = int(generator.uniform(0.3, 0.8) * _RATE)
-                clip = sound_clip(generator, kinds[sounding][None], samples, _RATE)
+                samples = int(generator.uniform(0.4, 0.8) * _RATE)
+                clip = sound_clip(generator, kinds[sounding][None], samples, _RATE, spread=0.04)
                 write_wav(folder / f"FSDnoisy18k.audio_{part}" / f"{source}.wav", clip, _RATE)
                 row = [f"{source}.wav", CLASSES[target], "/m/standin", int(split != "train_noisy"), int(wrong)]
                 tables[part].append(row[: 5 if part == "train" else 4])

@@ -88,7 +88,7 @@ class UrbanSound8K(Dataset):
         for name, source, target, category in table[["slice_file_name", "fsID", "classID", "class"]].itertuples(
             index=False
         ):
-            known = target.isdigit() and int(target) < len(CLASSES) and CLASSES[int(target)] == category
+            known = target.isdecimal() and int(target) < len(CLASSES) and CLASSES[int(target)] == category
             if not known or name.split("-")[:2] != [source, target]:
                 raise DataError(f"{folder / _METADATA} contradicts itself about {name}; fetch the dataset again.")
         clips = pd.DataFrame(
