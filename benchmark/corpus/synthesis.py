@@ -143,7 +143,10 @@ def _write(path: Path, audio: Wave, rate: int, subtype: str | None, format_: str
     buffer = io.BytesIO()
     soundfile.write(buffer, audio, rate, subtype=subtype, format=format_)
     content = bytearray(buffer.getvalue())
-    if subtype in {"FLOAT", "DOUBLE"}:  # libsndfile notes the time of writing, after name, size and version of this chunk
+    if subtype in {
+        "FLOAT",
+        "DOUBLE",
+    }:  # libsndfile notes the time of writing, after name, size and version of this chunk
         stamp = content.index(b"PEAK") + 12
         content[stamp : stamp + 4] = bytes(4)
     path.write_bytes(content)

@@ -153,7 +153,9 @@ class AudioSet(Dataset):
                 start = 10 * int(generator.integers(30))
                 lines.append(f'{name}, {start}.000, {start + 10}.000, "{labels}"')
                 if generator.uniform() >= _STANDIN_MISSING:
-                    clip = sound_clip(generator, kinds[heard], int(generator.uniform(0.6, 1) * _RATE), _RATE, spread=0.08)
+                    clip = sound_clip(
+                        generator, kinds[heard], int(generator.uniform(0.6, 1) * _RATE), _RATE, spread=0.08
+                    )
                     file = _STANDIN_NAMES[place % len(_STANDIN_NAMES)].format(name)
                     write_audio(folder / "media" / split / file, clip, _RATE)
             header = [

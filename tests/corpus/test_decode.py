@@ -141,20 +141,17 @@ def test_mp3_with_a_broken_header(tmp_path: Path, junk: bytes):
     assert np.argmax(spectrum) == 440
 
 
-def test_mp3_with_a_damaged_frame_is_read_or_refused(tmp_path: Path):
+def test_mp3_with_a_damaged_frame_keeps_the_rest(tmp_path: Path):
     path = tmp_path / "a.mp3"
     content = bytearray(mp3(path))
     content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
     path.write_bytes(content)
-    try:
-        decoded = decode(path, RATE)
-    except DataError as error:
-        assert str(path) in str(error)
-    else:
-        assert abs(len(decoded) - 2 * RATE) < 0.5 * RATE
+    assert abs(len(decode(path, RATE)) - 2 * RATE) < 0.15 * RATE
 
 
-@pytest.mark.parametrize(("rate", "channels", "subtype"), [(48_000, 2, "PCM_24"), (22_050, 1, "PCM_16"), (96_000, 2, "PCM_24")])
+@pytest.mark.parametrize(
+    ("rate", "channels", "subtype"), [(48_000, 2, "PCM_24"), (22_050, 1, "PCM_16"), (96_000, 2, "PCM_24")]
+)
 def test_wide_stereo_at_other_rates(tmp_path: Path, rate: int, channels: int, subtype: str):
     audio = np.stack([tone(1.0, rate)] * channels, axis=1)
     soundfile.write(tmp_path / "a.wav", audio, rate, subtype)

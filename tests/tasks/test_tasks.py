@@ -108,7 +108,9 @@ def multi_probe(task: Task, corpus: Corpus, features: NDArray[np.float64]) -> fl
     marks = clips[task.label].str.get_dummies("|").to_numpy()
     areas = []
     for mark in marks.T[marks[test].any(axis=0)]:
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200)).fit(features[train], mark[train])
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200)).fit(
+            features[train], mark[train]
+        )
         areas.append(roc_auc_score(mark[test], model.decision_function(features[test])))
     return float(np.mean(areas))
 
