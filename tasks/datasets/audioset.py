@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark import (
     MEDIA,
@@ -124,11 +125,11 @@ class AudioSet(Dataset):
                 f"The lists in {folder} have the video {segments['YTID'][twice].iloc[0]} twice; fetch the dataset again."
             )
         media = _media(folder, segments["YTID"])
-        found = segments[segments["YTID"].isin(media.index)].reset_index(drop=True)
+        found = segments.assign(path=media)[media != ""].reset_index(drop=True)
         return pd.DataFrame(
             {
                 "clip_id": found["YTID"],
-                "path": media.reindex(found["YTID"]).to_numpy(),
+                "path": found["path"],
                 "group": "youtube:" + found["YTID"],
                 "split": found["split"],
                 "role": np.where(found["split"] == "eval", "test", "train"),
@@ -183,29 +184,32 @@ def _segments(folder: Path, split: str) -> pd.DataFrame:
     return pd.DataFrame({"YTID": table["YTID"], "split": split, "labels": labels})
 
 
-def _media(folder: Path, ids: pd.Series[str]) -> pd.Series[str]:
-    """Path of each id's file, by id."""
-    paths = pd.Series(audio_files(folder, "media", MEDIA), dtype=str)
-    known = set(ids)
-    found = pd.Series(paths.to_numpy(), [_id(path, known) for path in paths], dtype=str)
-    if "" in found.index:
-        stray = found[[""]].iloc[0]
-        raise DataError(f"{folder / stray} is named by no video id of the lists; remove it or rename it.")
-    if (twice := found.index.duplicated()).any():
-        raise DataError(f"{folder / 'media'} holds the video {found.index[twice][0]} twice; remove one of the files.")
-    if found.empty:
+def _media(folder: Path, ids: pd.Series[str]) -> NDArray[np.object_]:
+    """Path of each id's file, empty where there is none."""
+    paths = audio_files(folder, "media", MEDIA)
+    if not paths:
         raise DataError(f"{folder / 'media'} holds no media; put the segments that you have there.")
-    return found
+    row_of = {name: row for row, name in enumerate(ids)}
+    rows = np.array([_row(path, row_of) for path in paths])
+    if (stray := rows < 0).any():
+        path = paths[int(stray.argmax())]
+        raise DataError(f"{folder / path} is named by no video id of the lists; remove it or rename it.")
+    if (twice := np.bincount(rows) > 1).any():
+        name = ids.iloc[int(twice.argmax())]
+        raise DataError(f"{folder / 'media'} holds the video {name} twice; remove one of the files.")
+    media = np.full(len(ids), "", dtype=object)
+    media[rows] = paths
+    return media
 
 
-def _id(path: str, known: set[str]) -> str:
-    """The id that a file is named by; empty if there is none."""
+def _row(path: str, row_of: dict[str, int]) -> int:
+    """Row of the id that a file is named by; -1 if there is none."""
     stem = path[path.rfind("/") + 1 : path.rfind(".")]
-    for start in (0, 1):
-        name, rest = stem[start : start + _ID_LENGTH], stem[start + _ID_LENGTH :]
-        if name in known and rest[:1] in {"", "_"} and (start == 0 or stem[0] == "Y"):
-            return name
-    return ""
+    for name in (stem, stem[1:]) if stem.startswith("Y") else (stem,):
+        row = row_of.get(name[:_ID_LENGTH], -1)
+        if row >= 0 and name[_ID_LENGTH : _ID_LENGTH + 1] in {"", "_"}:
+            return row
+    return -1
 
 
 DATASET = AudioSet()

@@ -24,7 +24,7 @@ from tests.tasks.conftest import standin_corpus
 PARTS = {"train", "valid", "test", "unused"}
 
 SIZES = {
-    "audioset": {"split": {"balanced_train": 41, "unbalanced_train": 25, "eval": 37}},
+    "audioset": {"split": {"balanced_train": 41, "unbalanced_train": 26, "eval": 40}},
     "dcase2013_scenes": {"fold": {"public": 50, "private": 50}},
     "dcase2018_bad": {"fold": {"ff1010bird": 26, "warblrb10k": 26, "BirdVox-DCASE-20k": 26}},
     "esc50": {"fold": dict.fromkeys("12345", 80)},

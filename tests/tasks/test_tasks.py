@@ -66,12 +66,9 @@ def log_spectral_statistics(corpus: Corpus) -> NDArray[np.float64]:
 
 
 def metadata(corpus: Corpus) -> NDArray[np.float64]:
-    """What a table alone could tell: place, length and the numbers of the source and the name, ``(n, 8)``."""
-    clips = corpus.clips
-    numbers = [np.arange(len(corpus)), clips["samples"].to_numpy()]
-    for column in ("group", "clip_id"):
-        numbers.append(clips[column].str.extract(r"(\d+)", expand=False).fillna("0").astype(float).to_numpy())
-    features = np.stack(numbers, axis=1).astype(float)
+    """What a table alone could tell: place, length and the number of the source, and their squares, ``(n, 6)``."""
+    source = corpus.clips["group"].str.extract(r"(\d+)", expand=False).fillna("0").astype(float).to_numpy()
+    features = np.stack([np.arange(len(corpus)), corpus.clips["samples"].to_numpy(), source], axis=1).astype(float)
     return np.concatenate([features, (features / features.max(0).clip(1)) ** 2], axis=1)
 
 
