@@ -118,9 +118,11 @@ def _read_av(path: Path) -> tuple[Waveform, int]:
                 block.to_ndarray().T for frame in container.decode(stream) for block in to_planar_float.resample(frame)
             ]
             stated = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-            rate = int(stream.rate)
+            rate = int(stream.rate or 0)
     except (av.FFmpegError, ValueError) as error:
         raise _refusal(path, f"is not audio that can be decoded ({type(error).__name__})") from error
+    if rate == 0:
+        raise _refusal(path, "states no sample rate")
     samples = np.concatenate(blocks).astype(np.float32) if blocks else np.zeros((0, 1), np.float32)
     if len(samples) / rate < stated - _TRUNCATION_SLACK:
         raise _refusal(path, "is truncated")

@@ -107,11 +107,49 @@ def place_in_noise(generator: np.random.Generator, wave: Wave, samples: int, rat
     return _normalised(clip) * np.float32(10 ** (-generator.uniform(1, 20) / 20))
 
 
+def sound_clip(
+    generator: np.random.Generator, kinds: NDArray[np.float64], samples: int, rate: int, spread: float = SPREAD
+) -> Wave:
+    """A clip ``(samples,)`` in which one recording of each of ``kinds`` ``(k, 7)`` sounds, placed in noise.
+
+    Args:
+        generator: draws everything.
+        kinds: qualities of the kinds to be heard.
+        samples: length of the clip.
+        rate: samples a second.
+        spread: of a recording's qualities around its kind's.
+    """
+    mixture = np.zeros(samples, np.float32)
+    for kind in kinds:
+        length = int(samples * generator.uniform(0.6, 1))
+        start = int(generator.integers(0, samples - length + 1))
+        wave = synthesise_sound(generator, draw_recording(generator, kind, spread), length, rate)
+        mixture[start : start + length] += wave * np.float32(10 ** (-generator.uniform(0, 6) / 20))
+    return place_in_noise(generator, _normalised(mixture), samples, rate)
+
+
 def write_wav(path: Path, audio: Wave, rate: int, subtype: str = "PCM_16") -> None:
-    """Write ``(T,)`` or ``(T, C)`` as WAV, through memory: libsndfile would wait for the disk after every file."""
+    """Write ``(T,)`` or ``(T, C)`` as WAV of the encoding ``subtype``."""
+    _write(path, audio, rate, subtype, "WAV")
+
+
+def write_audio(path: Path, audio: Wave, rate: int) -> None:
+    """Write ``(T,)`` or ``(T, C)`` in the format that the suffix names: ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``."""
+    _write(path, audio, rate, None, path.suffix[1:].upper())
+
+
+def _write(path: Path, audio: Wave, rate: int, subtype: str | None, format_: str) -> None:
+    """Write through memory: libsndfile would wait for the disk after every file."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio, rate, subtype=subtype, format="WAV")
-    path.write_bytes(buffer.getvalue())
+    soundfile.write(buffer, audio, rate, subtype=subtype, format=format_)
+    content = bytearray(buffer.getvalue())
+    if subtype in {
+        "FLOAT",
+        "DOUBLE",
+    }:  # libsndfile notes the time of writing, after name, size and version of this chunk
+        stamp = content.index(b"PEAK") + 12
+        content[stamp : stamp + 4] = bytes(4)
+    path.write_bytes(content)
 
 
 def _resonance(frequency: Wave, tracks: Wave) -> Wave:

@@ -118,6 +118,46 @@ def test_wrong_format(tmp_path: Path, content: bytes):
     assert "known_bad" in refusal(tmp_path / "a.wav")
 
 
+@pytest.mark.parametrize("suffix", ["flac", "mp3", "ogg", "m4a", "webm"])
+def test_wrong_format_under_the_name_of_a_right_one(tmp_path: Path, suffix: str):
+    (tmp_path / f"a.{suffix}").write_bytes(b"not audio")
+    refusal(tmp_path / f"a.{suffix}")
+
+
+def mp3(path: Path, seconds: float = 2.0) -> bytes:
+    soundfile.write(path, tone(seconds), RATE, format="MP3")
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "junk", [b"ID3\x03\x00\x00\x00\x00\x02\x01" + bytes(257), bytes(300), b"\xff\xfb" + b"\x00" * 100], ids=repr
+)
+def test_mp3_with_a_broken_header(tmp_path: Path, junk: bytes):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(junk + mp3(path))
+    decoded = decode(path, RATE)
+    assert abs(len(decoded) - 2 * RATE) < 0.15 * RATE
+    spectrum = np.abs(np.fft.rfft(decoded[8000:24000]))
+    assert np.argmax(spectrum) == 440
+
+
+def test_mp3_with_a_damaged_frame_is_refused(tmp_path: Path):
+    path = tmp_path / "a.mp3"
+    content = bytearray(mp3(path))
+    content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
+    path.write_bytes(content)
+    assert "truncated" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "subtype"), [(48_000, 2, "PCM_24"), (22_050, 1, "PCM_16"), (96_000, 2, "PCM_24")]
+)
+def test_wide_stereo_at_other_rates(tmp_path: Path, rate: int, channels: int, subtype: str):
+    audio = np.stack([tone(1.0, rate)] * channels, axis=1)
+    soundfile.write(tmp_path / "a.wav", audio, rate, subtype)
+    np.testing.assert_allclose(decode(tmp_path / "a.wav", RATE)[500:-500], tone(1.0)[500:-500], atol=2e-3)
+
+
 def test_no_samples(tmp_path: Path):
     soundfile.write(tmp_path / "a.wav", np.zeros(0, np.float32), RATE)
     assert "no samples" in refusal(tmp_path / "a.wav")
