@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,23 @@ def read_metadata(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         if (empty := table[column] == "").any():
             raise DataError(f"{path}: row {int(empty.argmax()) + 2} has no {column}; fetch the dataset again.")
     return table
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a dataset's text file, without blanks around them and without empty ones.
+
+    Raises:
+        DataError: the file is missing, no text or empty.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; the data folder is incomplete, fetch the dataset again.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text; fetch the dataset again.") from error
+    if not any(lines):
+        raise DataError(f"{path} is empty; fetch the dataset again.")
+    return [line for line in lines if line]
 
 
 def match_audio(folder: Path, listed: pd.Series[str], audio: str, suffix: str = ".wav") -> None:
@@ -63,6 +81,11 @@ def audio_files(folder: Path, below: str, suffix: str = ".wav") -> list[str]:
     if not root.is_dir():
         raise DataError(f"{root} does not exist; the data folder is incomplete, fetch the dataset again.")
     return sorted(entry.path for entry in walk(root, below) if entry.path.endswith(suffix))
+
+
+def shuffled(names: Iterable[str]) -> list[str]:
+    """``names`` in the order of their SHA-1: the same everywhere, and a clip's place in it tells no label."""
+    return sorted(names, key=lambda name: hashlib.sha1(name.encode(), usedforsecurity=False).digest())
 
 
 class File(NamedTuple):

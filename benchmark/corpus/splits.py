@@ -5,7 +5,7 @@ Everything here is a pure function of the clips table, the task and a seed, so a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,16 +73,27 @@ def selected(task: Task, clips: pd.DataFrame) -> Rows:
     return np.flatnonzero(mask)
 
 
-def classes(task: Task, dataset: Dataset, clips: pd.DataFrame) -> tuple[str, ...]:
-    """The task's classes in the dataset's official order; those of its own clips where it selects a subset.
+def missing_classes(task: Task, dataset: Dataset, present: Container[str], standin: bool) -> list[str]:
+    """The task's classes, in the official order, that its data ought to hold and that are not ``present``.
+
+    A task of a subset and a label that is a scale take the classes they find; a stand-in may state that it holds fewer.
+    """
+    if task.only is not None or task.label in dataset.sparse_labels:
+        return []
+    official = dataset.labels[task.label]
+    needed = dataset.standin_classes.get(task.label, official) if standin else official
+    return [name for name in needed if name not in present]
+
+
+def classes(task: Task, dataset: Dataset, clips: pd.DataFrame, standin: bool = False) -> tuple[str, ...]:
+    """The task's classes in the dataset's official order, as far as its clips have them.
 
     Raises:
-        DataError: the task takes the whole dataset, and a class has no clip.
+        DataError: one of :func:`missing_classes`.
     """
     found = set(clips[task.label].to_numpy(dtype=object)[selected(task, clips)])
     official = dataset.labels[task.label]
-    missing = [name for name in official if name not in found]
-    if missing and task.only is None:
+    if missing := missing_classes(task, dataset, found, standin):
         raise DataError(
             f"Task {task.id}: {len(missing)} of {len(official)} classes have no clip, {missing[0]!r} for one; "
             f"fetch all of {dataset.title}."
@@ -90,9 +101,9 @@ def classes(task: Task, dataset: Dataset, clips: pd.DataFrame) -> tuple[str, ...
     return tuple(name for name in official if name in found)
 
 
-def labels(task: Task, dataset: Dataset, clips: pd.DataFrame) -> Rows:
+def labels(task: Task, dataset: Dataset, clips: pd.DataFrame, standin: bool = False) -> Rows:
     """Class index of every clip ``(n,)``, counting :func:`classes`; -1 for clips that are not the task's."""
-    index = {name: number for number, name in enumerate(classes(task, dataset, clips))}
+    index = {name: number for number, name in enumerate(classes(task, dataset, clips, standin))}
     numbers = np.full(len(clips), -1, np.int64)
     rows = selected(task, clips)
     numbers[rows] = [index[name] for name in clips[task.label].iloc[rows]]
