@@ -85,13 +85,11 @@ def synthesise_speech(
     position = np.linspace(0, len(formants) - 1, samples)
     tracks = scale * np.stack([np.interp(position, np.arange(len(formants)), track) for track in formants.T])
     glide = pitch * np.exp2(_drift(generator, samples, 0.15) - 0.2 * np.linspace(0, 1, samples))
-    phase = np.cumsum(glide / rate) % 1
-    harmonics = np.arange(1, int(0.45 * rate / pitch), dtype=np.float32)[:, None]
-    partials = np.sin(harmonics * (2 * np.pi * phase).astype(np.float32))
-    buzz = (_resonance(harmonics * glide.astype(np.float32), tracks.astype(np.float32)) * partials).sum(axis=0)
+    harmonics = np.arange(1, max(2, int(0.45 * rate / pitch)))
+    buzz = _period(1 / harmonics, harmonics)[(np.cumsum(glide / rate) * _TABLE).astype(np.int64) % _TABLE]
     breath = _coloured_noise(generator, samples, rate, float(tracks[1].mean()))
     envelope = np.minimum(1, np.minimum(np.arange(samples), np.arange(samples)[::-1]) / (0.03 * rate))
-    return _normalised((envelope * (_normalised(buzz) + hiss * breath)).astype(np.float32))
+    return _normalised((envelope * (_normalised(_resonate(buzz, tracks, rate)) + hiss * breath)).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -124,8 +122,9 @@ def words(count: int) -> NDArray[np.float64]:
 
 def languages(count: int) -> list[Language]:
     """The languages 0, 1, ...; the same whatever the count."""
-    streams = [numpy_stream(0, "language", number) for number in range(count)]
-    return [Language(_vowels(stream, 4), 2 * 4 ** stream.uniform(), stream.uniform(0, 0.8)) for stream in streams]
+    traits = _scattered(count, 2)
+    vowels = [_vowels(numpy_stream(0, "language", number), 4) for number in range(count)]
+    return [Language(of, 2.5 * 4**tempo, 0.8 * hiss) for of, (tempo, hiss) in zip(vowels, traits, strict=True)]
 
 
 def synthesise_word(
@@ -133,7 +132,7 @@ def synthesise_word(
 ) -> Wave:
     """A ``word`` (formant targets ``(targets, 3)``) as ``voice`` says it this time, ``(samples,)`` within [-1, 1]."""
     formants = word * generator.uniform(0.95, 1.05, word.shape)
-    pitch = voice.pitch * 2 ** generator.normal(0, 0.06)
+    pitch = voice.pitch * 2 ** generator.normal(0, 0.04)
     return synthesise_speech(generator, formants, voice.hiss, pitch, voice.scale, samples, rate)
 
 
@@ -150,7 +149,7 @@ def synthesise_babble(
 
 def timbres(count: int) -> NDArray[np.float64]:
     """Timbres ``(count, 5)`` in [0, 1] of the instruments 0, 1, ...; the same whatever the count."""
-    return np.stack([numpy_stream(0, "timbre", number).uniform(0, 1, len(TIMBRE)) for number in range(count)])
+    return _scattered(count, len(TIMBRE))
 
 
 def synthesise_note(
@@ -172,7 +171,7 @@ def synthesise_note(
 
 def music_styles(count: int) -> NDArray[np.float64]:
     """Styles ``(count, 5)`` in [0, 1] of the genres 0, 1, ...; the same whatever the count."""
-    return np.stack([numpy_stream(0, "style of music", number).uniform(0, 1, len(STYLE)) for number in range(count)])
+    return _scattered(count, len(STYLE))
 
 
 def synthesise_music(generator: np.random.Generator, style: NDArray[np.float64], samples: int, rate: int) -> Wave:
@@ -248,6 +247,12 @@ def _write(path: Path, audio: Wave, rate: int, subtype: str | None, format_: str
     path.write_bytes(buffer.getvalue())
 
 
+def _scattered(count: int, dimensions: int) -> NDArray[np.float64]:
+    """Points ``(count, dimensions)`` of the unit cube, evenly spread however many (Kronecker's sequence of square roots)."""
+    steps = np.sqrt([2, 3, 5, 7, 11][:dimensions])
+    return (0.5 + np.outer(np.arange(count), steps)) % 1
+
+
 def _vowels(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
     """Three formants ``(count, 3)`` in Hz of random vowels."""
     return generator.uniform([280, 750, 2150], [800, 2100, 3000], size=(count, 3))
@@ -266,12 +271,23 @@ def _chirp(generator: np.random.Generator, samples: int, rate: int) -> Wave:
     return (np.sin(2 * np.pi * phase) * np.hanning(samples + 2)[1:-1]).astype(np.float32)
 
 
-def _resonance(frequency: Wave, tracks: Wave) -> Wave:
-    """Gain at each ``frequency`` ``(harmonics, samples)`` of the resonances ``tracks`` ``(3, samples)``; all in Hz."""
-    gain = np.zeros_like(frequency)
-    for track in tracks:
-        gain += 1 / (1 + np.square((frequency - track) / (60 + np.float32(0.06) * track)))
-    return gain
+def _resonate(source: Wave, tracks: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+    """``source`` ``(samples,)`` through three resonances at the moving frequencies ``tracks`` ``(3, samples)`` in Hz.
+
+    Filtered frame by frame, about 30 ms each, with overlapping Hann windows that add up to one.
+    """
+    size = 1 << round(np.log2(0.03 * rate))
+    hop = size // 2
+    padded = np.pad(source, (hop, size))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size + 1)[:-1]
+    centres = tracks[:, np.minimum(np.arange(len(frames)) * hop, len(source) - 1), None]
+    frequencies = np.fft.rfftfreq(size, 1 / rate)
+    gain = (1 / (1 + np.square((frequencies - centres) / (60 + 0.06 * centres)))).sum(axis=0)
+    filtered = np.fft.irfft(np.fft.rfft(frames) * gain, size).reshape(len(frames), 2, hop)
+    overlapped = np.zeros((len(frames) + 1, hop))
+    overlapped[:-1] += filtered[:, 0]
+    overlapped[1:] += filtered[:, 1]
+    return overlapped.reshape(-1)[hop : hop + len(source)]
 
 
 def _wavetable(brightness: float) -> Wave:
@@ -281,9 +297,10 @@ def _wavetable(brightness: float) -> Wave:
 
 
 def _period(levels: NDArray[np.float64], harmonics: NDArray[np.int64]) -> Wave:
-    """One period ``(2048,)`` of the ``harmonics`` at the given ``levels``; both ``(h,)``."""
-    phases = 2 * np.pi * np.outer(harmonics, np.arange(_TABLE) / _TABLE) + harmonics[:, None] ** 2
-    return _normalised((levels[:, None] * np.sin(phases)).sum(axis=0))
+    """One period ``(2048,)`` of sines, the ``harmonics`` at the given ``levels`` with scattered phases; both ``(h,)``."""
+    spectrum = np.zeros(_TABLE // 2 + 1, np.complex128)
+    spectrum[harmonics] = -1j * levels * np.exp(1j * harmonics**2)
+    return _normalised(np.fft.irfft(spectrum, _TABLE))
 
 
 def _coloured_noise(generator: np.random.Generator, samples: int, rate: int, centre: float) -> Wave:

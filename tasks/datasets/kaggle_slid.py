@@ -97,7 +97,7 @@ class SpokenLanguages(Dataset):
                     voice, recording = draw_voice(of_reader), of_reader.bytes(16).hex()
                     for fragment in range(1, _STANDIN_FRAGMENTS + 1):
                         generator = numpy_stream(seed, self.id, recording, fragment)
-                        samples = int(generator.uniform(0.6, 1) * _RATE)
+                        samples = int(generator.uniform(0.9, 1.5) * _RATE)
                         wave = synthesise_babble(generator, voice, spoken, int(0.9 * samples), _RATE)
                         change = ("", ".speed3", ".noise7")[fragment - 1] if part == "train" else ""
                         name = f"{language}_{'fm'[number % 2]}_{recording}.fragment{fragment}{change}.flac"

@@ -121,7 +121,7 @@ class LibriSpeech100(Dataset):
         """Eight readers with one to four chapters, each chapter with its own channel and transcripts."""
         speakers = self.standin_classes["speaker"]
         chapters = iter(numpy_stream(seed, self.id, "chapters").permutation(np.arange(100_000, 200_000)).tolist())
-        language = languages(1)[0]
+        language = languages(2)[1]
         for speaker, lengths in zip(speakers, _STANDIN_CHAPTERS, strict=True):
             voice = draw_voice(numpy_stream(seed, self.id, speaker))
             for utterances in lengths:
@@ -132,7 +132,7 @@ class LibriSpeech100(Dataset):
                 for utterance in range(utterances):
                     name = f"{speaker}-{chapter}-{utterance:04d}"
                     generator = numpy_stream(seed, self.id, name)
-                    samples = int(generator.uniform(0.5, 1.1) * _RATE)
+                    samples = int(generator.uniform(0.8, 1.6) * _RATE)
                     wave = synthesise_babble(generator, voice, language, int(0.85 * samples), _RATE)
                     write_audio(below / f"{name}.flac", place_in_noise(generator, wave, samples, _RATE), _RATE)
                     transcripts.append(f"{name} SYNTHETIC BABBLE\n")

@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from benchmark import (
@@ -114,6 +115,8 @@ class Musan(Dataset):
                     annotations[source].append(f"{name} f english\n")
                 else:
                     wave = synthesise_noise(generator, length, _RATE)
+                if kind != "noise":
+                    wave = wave + np.float32(generator.uniform(0.2, 1)) * synthesise_noise(generator, length, _RATE)
                 clip = place_in_noise(generator, wave, samples, _RATE)
                 write_wav(folder / kind / source / f"{name}.wav", clip, _RATE)
             for source, lines in annotations.items():

@@ -152,7 +152,7 @@ def _write_note(
     instrument = f"{FAMILIES[family]}_{SOURCES[source]}_{int(generator.integers(10)) * 100 + number % 100:03d}"
     velocity = int(generator.choice([25, 50, 75, 100, 127]))
     name = f"{instrument}-{pitch:03d}-{velocity:03d}"
-    timbre = np.clip(kind + 0.08 * generator.standard_normal(len(kind)), 0, 1)
+    timbre = np.clip(kind + 0.05 * generator.standard_normal(len(kind)), 0, 1)
     samples = int(generator.uniform(0.6, 1) * _RATE)
     wave = synthesise_note(generator, pitch + 0.3 * generator.standard_normal(), timbre, samples, _RATE)
     write_wav(folder / f"{name}.wav", place_in_noise(generator, wave, _RATE, _RATE), _RATE)

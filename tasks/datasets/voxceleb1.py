@@ -141,7 +141,7 @@ class VoxCeleb1(Dataset):
 
     def write_standin(self, folder: Path, seed: int) -> None:
         """Eight speakers with eight videos each, two of them among the speakers of the verification test."""
-        language, lines = languages(1)[0], []
+        language, lines = languages(2)[1], []
         for speaker in self.standin_classes["speaker"]:
             voice = draw_voice(numpy_stream(seed, self.id, speaker))
             for number, (part, clips) in enumerate(zip(_STANDIN_VIDEOS, _STANDIN_CLIPS, strict=True)):
@@ -151,7 +151,7 @@ class VoxCeleb1(Dataset):
                 for clip in range(1, clips + 1):
                     path = f"{speaker}/{video}/{clip:05d}.wav"
                     generator = numpy_stream(seed, self.id, path)
-                    samples = int(generator.uniform(0.5, 1.1) * _RATE)
+                    samples = int(generator.uniform(0.8, 1.6) * _RATE)
                     wave = synthesise_babble(generator, voice, language, int(0.85 * samples), _RATE)
                     write_wav(folder / "wav" / path, place_in_noise(generator, wave, samples, _RATE), _RATE)
                     lines.append(f"{part} {path}\n")

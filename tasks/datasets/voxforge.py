@@ -29,7 +29,7 @@ _URLS = "voxforge_urls.txt"
 _URL = re.compile(r"(?:https?://)?((?:[^/]+/)*(..)/Trunk/(?:[^/]+/)*(([^/-]+)[^/]*))\.tgz")
 _HOST = "www.repository.voxforge1.org/downloads"
 _SHARES = (("train", 0.7), ("valid", 0.1), ("test", 0.2))
-_RATES = (*[16_000] * 9, 48_000)
+_RATES = (16_000, 16_000, 16_000, 48_000)
 _STANDIN_SPEAKERS = 60
 _STANDIN_CLIPS = 2
 
