@@ -10,7 +10,7 @@ TASK = Task(
     split_column="split",
     notes=(
         "wang2021 and tagliasacchi2020 state no split. Here: sha1 of the group (artist of music, else the file) modulo 100, "
-        "below 20 test, below 30 validation, else training.",
+        "below 20 test, below 35 validation, else training.",
         "Durations differ greatly between the kinds; read accuracy beside the per-class figures.",
     ),
 )

@@ -296,7 +296,7 @@ def _wavetable(brightness: float) -> Wave:
     return _period(harmonics ** (-3 + 2.5 * brightness), harmonics)
 
 
-def _period(levels: NDArray[np.float64], harmonics: NDArray[np.int64]) -> Wave:
+def _period(levels: NDArray[np.floating], harmonics: NDArray[np.int64]) -> Wave:
     """One period ``(2048,)`` of sines, the ``harmonics`` at the given ``levels`` with scattered phases; both ``(h,)``."""
     spectrum = np.zeros(_TABLE // 2 + 1, np.complex128)
     spectrum[harmonics] = -1j * levels * np.exp(1j * harmonics**2)

@@ -61,7 +61,7 @@ class Musan(Dataset):
     expected_clips = 2_016
     notes = (
         "There is no official split, and the papers state none. Here whole files, those of one artist together, are divided "
-        "by a hash of the group: 70 % train, 10 % valid, 20 % test. Crops of one file never straddle it.",
+        "by a hash of the group: 65 % train, 15 % valid, 20 % test. Crops of one file never straddle it.",
         "426 files of speech are confirmed by a public report; 660 of music and 930 of noise are from memory, unverified.",
         "42 h of music, 60 h of speech, 6 to 7 h of noise: random crops by time have another prior than random files.",
         "Speech is from LibriVox and noise from Freesound, without ids that could be compared with other sets.",
@@ -127,7 +127,7 @@ class Musan(Dataset):
 def split(group: str) -> str:
     """Part of a group: a pure function of its name."""
     bucket = int(hashlib.sha1(group.encode(), usedforsecurity=False).hexdigest(), 16) % 100
-    return "test" if bucket < 20 else "valid" if bucket < 30 else "train"
+    return "test" if bucket < 20 else "valid" if bucket < 35 else "train"
 
 
 def _artists(folder: Path, sources: list[str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ def test_the_record_is_complete(dataset: Dataset):
     for classes in dataset.labels.values():
         assert len(set(classes)) == len(classes) > 1
     for archive in dataset.archives:
-        assert archive.url.startswith("https://")
+        assert archive.url.startswith("https://") or archive.md5 or archive.sha256  # unsafe transport needs a checksum
 
 
 def test_the_clips_table(dataset: Dataset, corpus: Corpus):
@@ -39,7 +39,9 @@ def test_the_clips_table(dataset: Dataset, corpus: Corpus):
     assert not clips["path"].str.contains("\\", regex=False).any()
     assert clips["group"].str.fullmatch(r"[a-z0-9]+:\S+").all()
     for column, classes in dataset.labels.items():
-        assert set(clips[column]) == set(classes)
+        assert set(clips[column]) <= set(classes)
+        if column not in dataset.sparse_labels:
+            assert set(clips[column]) == set(dataset.standin_classes.get(column, classes))
     for column in {"fold", "split"} & set(clips):
         assert clips[column].map(type).eq(str).all()
     if "split" in clips:
@@ -62,7 +64,7 @@ def test_writing_and_preparing_again_gives_the_same_corpus(dataset: Dataset, cor
 @pytest.mark.slow
 def test_another_seed_gives_other_audio(dataset: Dataset, corpus: Corpus, root: Path, tmp_path: Path):
     dataset.write_standin(_made(tmp_path / "raw"), 1)
-    first = sorted((tmp_path / "raw").rglob("*.wav"))[0]
+    first = sorted(file for file in (tmp_path / "raw").rglob("*.*") if file.suffix in {".wav", ".flac"})[0]
     old = root / "raw" / dataset.id / first.relative_to(tmp_path / "raw")
     assert not old.exists() or old.read_bytes() != first.read_bytes()
 
@@ -83,7 +85,11 @@ def test_the_drop_list_is_honoured(
 
 def test_audio_and_metadata_must_match(dataset: Dataset, corpus: Corpus, root: Path, tmp_path: Path):
     shutil.copytree(root / "raw" / dataset.id, tmp_path / "raw")
-    stray = (tmp_path / "raw" / corpus.clips["path"].iloc[0]).with_name("stray.wav")
+    below = (tmp_path / "raw" / corpus.clips["path"].iloc[0]).parent
+    if dataset.id == "voxforge":  # it fixes the names of folders, not of files
+        below = below.parent.with_name("unlisted-20090101-abc") / "wav"
+        below.mkdir(parents=True)
+    stray = below / "stray.wav"
     soundfile.write(stray, np.zeros(100), 8_000)
     with pytest.raises(DataError, match=r"stray\.wav") as caught:
         dataset.read(tmp_path / "raw")
@@ -176,6 +182,8 @@ def test_the_urban_standin_is_as_mixed_as_the_real_one(root: Path):
 @pytest.mark.real_audio
 def test_real_audio_is_read_whole(dataset: Dataset, real_audio: Path, tmp_path: Path):
     folder = real_audio / dataset.folder
+    if not folder.is_dir():
+        pytest.skip(f"real audio of {dataset.id} not found")
     manifest = prepare(dataset, folder, tmp_path / "corpus", 16_000, 2, False, tmp_path / "cache")
     corpus = Corpus.open(tmp_path / "corpus", manifest["fingerprint"])
     corpus.verify()
