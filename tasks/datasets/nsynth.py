@@ -91,14 +91,15 @@ class NSynth(Dataset):
     def write_standin(self, folder: Path, seed: int) -> None:
         """Thirteen instruments a family with a note each; its pitch is one of eight, a semitone apart."""
         kinds = timbres(len(FAMILIES))
-        number = 0
+        instruments = iter(numpy_stream(seed, self.id, "instruments").permutation(1_000).tolist())
         for split in _SPLITS:
             (folder / f"nsynth-{split}" / "audio").mkdir(parents=True)
             examples = {}
             for family in range(len(FAMILIES)):
                 for _ in range(_STANDIN_INSTRUMENTS[split]):
-                    number += 1
-                    note = _write_note(folder / f"nsynth-{split}" / "audio", seed, number, family, kinds[family])
+                    note = _write_note(
+                        folder / f"nsynth-{split}" / "audio", seed, next(instruments), family, kinds[family]
+                    )
                     examples[note["note_str"]] = note
             (folder / f"nsynth-{split}" / "examples.json").write_text(json.dumps(examples, indent=1), encoding="utf-8")
 
@@ -149,7 +150,7 @@ def _write_note(
     generator = numpy_stream(seed, "nsynth", number)
     pitch = int(generator.permutation(_STANDIN_PITCHES)[0])
     source = int(generator.integers(len(SOURCES)))
-    instrument = f"{FAMILIES[family]}_{SOURCES[source]}_{int(generator.integers(10)) * 100 + number % 100:03d}"
+    instrument = f"{FAMILIES[family]}_{SOURCES[source]}_{number:03d}"
     velocity = int(generator.choice([25, 50, 75, 100, 127]))
     name = f"{instrument}-{pitch:03d}-{velocity:03d}"
     timbre = np.clip(kind + 0.05 * generator.standard_normal(len(kind)), 0, 1)
