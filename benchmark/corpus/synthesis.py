@@ -236,7 +236,10 @@ def write_wav(path: Path, audio: Wave, rate: int, subtype: str = "PCM_16") -> No
 
 
 def write_audio(path: Path, audio: Wave, rate: int) -> None:
-    """Write ``(T,)`` or ``(T, C)`` in the format that the suffix names: ``.wav``, ``.flac``, ``.ogg`` or ``.mp3``."""
+    """Write ``(T,)`` or ``(T, C)`` in the format that the suffix names: ``.wav``, ``.flac`` or ``.mp3``.
+
+    Not Ogg, whose streams get a random serial number: the same audio would give other bytes.
+    """
     _write(path, audio, rate, None, path.suffix[1:].upper())
 
 
