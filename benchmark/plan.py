@@ -14,7 +14,7 @@ from benchmark import registry
 from benchmark.artifacts import content_hash, hash_file, read_json, write_json
 from benchmark.closure import code_hash
 from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params, load_study
-from benchmark.corpus.splits import official_classes
+from benchmark.corpus.splits import missing_classes, official_classes
 from benchmark.errors import ConfigError
 from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
 from benchmark.provenance import versions
@@ -275,7 +275,7 @@ class Planner:
         dataset: Dataset = registry.load("dataset", task.dataset)
         classes = official_classes(task, dataset)
         present = self.manifest(task.dataset, rate).get("classes", {}).get(task.label, classes)
-        absent = [] if task.only or corpus.absent else [label for label in classes if label not in present]
+        absent = [] if corpus.absent else missing_classes(task, dataset, present, corpus.standin)
         return TaskRef(
             task=name,
             record={**asdict(task), "classes": classes},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,6 +106,25 @@ def check_labels(cells: pd.Series[str], classes: Sequence[str], path: Path) -> N
         raise DataError(f"{path} has the unknown label {cells[unknown].iloc[0]!r}; fetch the dataset again.")
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a dataset's text file, without blanks around them and without empty ones.
+
+    Raises:
+        DataError: the file is missing, no text or empty.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; the data folder is incomplete, fetch the dataset again.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); fetch the dataset again.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text; fetch the dataset again.") from error
+    if not any(lines):
+        raise DataError(f"{path} is empty; fetch the dataset again.")
+    return [line for line in lines if line]
+
+
 def match_audio(folder: Path, listed: pd.Series[str], audio: str, suffix: str = ".wav") -> None:
     """Check that the files below ``folder/audio`` are exactly those ``listed`` (paths relative to ``folder``).
 
@@ -139,6 +159,11 @@ def audio_files(folder: Path, below: str, suffix: str | tuple[str, ...] = ".wav"
     if not root.is_dir():
         raise DataError(f"{root} does not exist; the data folder is incomplete, fetch the dataset again.")
     return sorted(path for path, _ in _entries(root, below) if path.lower().endswith(suffix))
+
+
+def shuffled(names: Iterable[str]) -> list[str]:
+    """``names`` in the order of their SHA-1: the same everywhere, and a clip's place in it tells no label."""
+    return sorted(names, key=lambda name: hashlib.sha1(name.encode(), usedforsecurity=False).digest())
 
 
 class File(NamedTuple):

@@ -5,7 +5,7 @@ Everything here is a pure function of the clips table, the task and a seed, so a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,16 +87,28 @@ def selected(task: Task, clips: pd.DataFrame) -> Rows:
     return np.flatnonzero(mask)
 
 
-def classes(task: Task, dataset: Dataset, clips: pd.DataFrame) -> tuple[str, ...]:
-    """The task's classes in the dataset's official order; those of its own clips where it selects a subset.
+def missing_classes(task: Task, dataset: Dataset, present: Container[str], standin: bool) -> list[str]:
+    """The task's classes, in the official order, that its data ought to hold and that are not ``present``.
+
+    A task of a subset or of several labels, and a label that is a scale, take the classes they find; a stand-in may state that
+    it holds fewer.
+    """
+    if task.only is not None or task.kind == "multi" or task.label in dataset.sparse_labels:
+        return []
+    official = dataset.labels[task.label]
+    needed = dataset.standin_classes.get(task.label, official) if standin else official
+    return [name for name in needed if name not in present]
+
+
+def classes(task: Task, dataset: Dataset, clips: pd.DataFrame, standin: bool = False) -> tuple[str, ...]:
+    """The task's classes in the dataset's official order, as far as its clips have them.
 
     Raises:
-        DataError: the task takes the whole dataset, and a class has no clip.
+        DataError: one of :func:`missing_classes`.
     """
     official = official_classes(task, dataset)
     names = present(task, official, clips.iloc[selected(task, clips)])
-    missing = [name for name in official if name not in names]
-    if missing and task.only is None:
+    if missing := missing_classes(task, dataset, names, standin):
         raise DataError(
             f"Task {task.id}: {len(missing)} of {len(official)} classes have no clip, {missing[0]!r} for one; "
             f"fetch all of {dataset.title}."
@@ -125,9 +137,9 @@ def encode(task: Task, names: Sequence[str], clips: pd.DataFrame) -> Targets:
     return np.array([index[name] for name in clips[task.label]], np.int64)
 
 
-def labels(task: Task, dataset: Dataset, clips: pd.DataFrame) -> Targets:
+def labels(task: Task, dataset: Dataset, clips: pd.DataFrame, standin: bool = False) -> Targets:
     """Labels of every clip, counting :func:`classes`: see :func:`encode`; -1, or zeros, for clips that are not the task's."""
-    names = classes(task, dataset, clips)
+    names = classes(task, dataset, clips, standin)
     rows = selected(task, clips)
     own = encode(task, names, clips.iloc[rows])
     every: Targets = np.full((len(clips), *own.shape[1:]), 0 if own.ndim == 2 else -1, own.dtype)

@@ -68,7 +68,8 @@ def _whole_part(corpora: Sequence[Corpus], evaluated: Sequence[Corpus]) -> PartP
 def _fold_parts(task_name: str, corpus: Corpus) -> list[PartPlan]:
     task: Task = registry.load("task", task_name)
     dataset: Dataset = registry.load("dataset", task.dataset)
-    numbers, n_classes = labels(task, dataset, corpus.clips), len(classes(task, dataset, corpus.clips))
+    numbers = labels(task, dataset, corpus.clips, corpus.standin)
+    n_classes = len(classes(task, dataset, corpus.clips, corpus.standin))
     return [_fold_part(task, corpus, fold, numbers, n_classes) for fold in folds(task, corpus.clips, SPLIT_SEED)]
 
 

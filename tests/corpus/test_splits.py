@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.corpus.splits import classes, folds, forbidden_rows, labels, nested_subsets
+from benchmark.corpus.splits import classes, folds, forbidden_rows, labels, missing_classes, nested_subsets
 from benchmark.errors import DataError
 from benchmark.records import Task
 from tests.corpus.conftest import Tones
@@ -170,6 +170,31 @@ def test_a_class_without_a_clip_is_one_sentence():
         labels(TASK, Toy(), table(classes_=3))
 
 
+class ToyStandin(Toy):
+    standin_classes: ClassVar[dict[str, tuple[str, ...]]] = {"label": ("b", "a")}
+
+
+class ToyScale(Toy):
+    sparse_labels: ClassVar[frozenset[str]] = frozenset({"label"})
+
+
+def test_a_standin_may_hold_the_classes_that_its_dataset_states():
+    clips = table(classes_=2)
+    assert classes(TASK, ToyStandin(), clips, standin=True) == ("b", "a")
+    assert set(labels(TASK, ToyStandin(), clips, standin=True)) == {0, 1}
+    with pytest.raises(DataError, match="2 of 4 classes have no clip, 'd'"):
+        classes(TASK, ToyStandin(), clips, standin=False)
+    with pytest.raises(DataError, match="1 of 4 classes have no clip, 'b'"):
+        classes(TASK, ToyStandin(), table(classes_=1), standin=True)
+    with pytest.raises(DataError, match="2 of 4 classes have no clip"):
+        classes(TASK, Toy(), clips, standin=True)
+
+
+def test_a_scale_need_not_have_every_step():
+    assert classes(TASK, ToyScale(), table(classes_=3)) == ("c", "b", "a")
+    assert missing_classes(TASK, ToyScale(), {"a"}, standin=False) == []
+
+
 def test_a_subset_without_clips_is_one_sentence():
     task = Task(id="toy", title="Toy", dataset="toy", label="label", fold_column="fold", only="small")
     with pytest.raises(DataError, match="no clips"):
@@ -234,8 +259,7 @@ def test_several_labels_become_a_matrix_in_the_official_order():
     for row, cell in zip(matrix[:200], clips["tags"], strict=False):
         assert {name for name, has in zip(names, row, strict=True) if has} == set(filter(None, cell.split("|")))
     assert not matrix[200:].any()
-    with pytest.raises(DataError, match="1 of 6 classes have no clip, 'f'"):
-        labels(TAGS, Tagged(), clips)
+    assert labels(TAGS, Tagged(), clips).shape == (240, 5)  # the sixth class has no clip
 
 
 def test_validation_of_several_labels_takes_a_fifth_of_each_and_never_the_last_source():

@@ -189,6 +189,9 @@ class TestDataset:
             pytest.skip("a folder of anything")
         shutil.copytree(root / "raw" / dataset.id, tmp_path / "raw")
         first = Path(corpus.clips["path"].iloc[0])
+        if dataset.id == "voxforge":  # lists submissions, not their files
+            first = first.parents[1].with_name("unlisted-20090101-abc") / "wav" / first.name
+            (tmp_path / "raw" / first).parent.mkdir(parents=True)
         (tmp_path / "raw" / first.with_name(f"stray{first.suffix}")).touch()
         with pytest.raises(DataError, match=rf"stray\{first.suffix}") as caught:
             dataset.read(tmp_path / "raw")
@@ -244,7 +247,7 @@ class TestTask:
     def test_groups_do_not_straddle(self, task: Task, record: Dataset, clips_of: Corpus):
         if task.kind == "multi":
             pytest.skip("the inner split of several labels has its own tests")
-        clips, numbers = clips_of.clips, labels(task, record, clips_of.clips)
+        clips, numbers = clips_of.clips, labels(task, record, clips_of.clips, standin=True)
         for fold in folds(task, clips, 0):
             train, valid, test = (set(clips[task.group].iloc[rows]) for rows in (fold.train, fold.valid, fold.test))
             assert train
@@ -262,7 +265,7 @@ class TestTask:
 
     def test_classes_are_in_the_official_order(self, task: Task, record: Dataset, clips_of: Corpus):
         if task.kind != "multi":
-            found = classes(task, record, clips_of.clips)
+            found = classes(task, record, clips_of.clips, standin=True)
             assert found == tuple(name for name in record.labels[task.label] if name in found)
 
 

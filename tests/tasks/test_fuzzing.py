@@ -56,8 +56,8 @@ TOKENS = (
     ),
 )
 
-UNREAD = {"dcase2013_scenes": "dcase2013_task1_filenamekey.csv"}
-"""Official files that a reader does not need."""
+UNREAD = {"dcase2013_scenes": "dcase2013_task1_filenamekey.csv", "librispeech100": ".trans.txt"}
+"""Ends of the names of official files that a reader does not need."""
 
 Mutation = Callable[[np.random.Generator, bytes], bytes]
 
@@ -118,7 +118,7 @@ def skeleton(dataset: Dataset, root: Path, folder: Path) -> list[Path]:
             copy.touch()
         else:
             shutil.copyfile(root / "raw" / dataset.id / file.path, copy)
-            if file.path != UNREAD.get(dataset.id):
+            if not file.path.endswith(UNREAD.get(dataset.id, "\0")):
                 metadata.append(copy)
     return sorted(metadata)
 

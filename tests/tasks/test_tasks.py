@@ -39,7 +39,7 @@ def probe(
 
     ``shuffle`` is the seed of a permutation of the training labels.
     """
-    numbers = labels(task, record, corpus.clips)
+    numbers = labels(task, record, corpus.clips, standin=True)
     accuracies = []
     for fold in folds(task, corpus.clips, 0)[:3]:
         target = numbers[fold.train]
@@ -77,7 +77,7 @@ def test_a_standin_is_learnable_from_audio_and_only_from_audio(name: str, root: 
     task = registry.load("task", name)
     record = registry.load("dataset", task.dataset)
     corpus = standin_corpus(root, record)
-    numbers = labels(task, record, corpus.clips)
+    numbers = labels(task, record, corpus.clips, standin=True)
     majority = np.bincount(numbers[numbers >= 0]).max() / np.count_nonzero(numbers >= 0)
     tested = np.concatenate([fold.test for fold in folds(task, corpus.clips, 0)[:3]])
     at_chance = majority + 3.5 * np.sqrt(majority * (1 - majority) / len(tested))
