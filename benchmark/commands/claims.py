@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from benchmark.config import Profile
     from benchmark.statistics.claims.grammar import ClaimsFile
     from benchmark.statistics.claims.scores import ScoreTable
-    from benchmark.statistics.claims.significance import SeedTest
     from benchmark.statistics.claims.verdicts import Evidence
+    from benchmark.statistics.decisions import SeedTest
 
 
 def claims(
@@ -23,7 +23,7 @@ def claims(
     profile: ProfileOption = None,
     out: Annotated[Optional[Path], typer.Option(help="Folder for claims.md, .html and .json.")] = None,  # noqa: UP045
     bindings: Annotated[Optional[Path], typer.Option(help="YAML of ids that stand in for a claim's.")] = None,  # noqa: UP045
-    permutation: Annotated[bool, typer.Option("--permutation", help="Exact permutation instead of t tests.")] = False,
+    exact: Annotated[bool, typer.Option("--exact", help="Exact permutation instead of t tests.")] = False,
 ) -> None:
     """Every claim of the papers: what its own numbers say, and our verdict."""
     from benchmark.statistics.claims.grammar import load_claims
@@ -35,7 +35,7 @@ def claims(
     if published:
         _check_published(file, table)
     else:
-        _assess(file, table, root, profile, out, bindings, "permutation" if permutation else "t")
+        _assess(file, table, root, profile, out, bindings, "exact" if exact else "t")
 
 
 def _check_published(file: ClaimsFile, table: ScoreTable) -> None:

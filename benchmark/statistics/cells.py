@@ -92,8 +92,16 @@ def stacked(cells: Sequence[Cell], where: str) -> Cell:
     return replace(first, hits=np.concatenate([cell.hits for cell in cells]))
 
 
-def joint_replicates(cells: Sequence[Cell], resamples: int, generator: np.random.Generator, where: str) -> Floats:
+def joint_replicates(
+    cells: Sequence[Cell],
+    resamples: int,
+    generator: np.random.Generator,
+    where: str,
+    seed_shares: Sequence[Floats] | None = None,
+) -> Floats:
     """``(B, cells)`` accuracies of cells scored on the same clips, resampled over seeds, replicas and sources.
+
+    ``seed_shares`` as in :func:`benchmark.statistics.bootstrap.nested_replicates`.
 
     Raises:
         StaleArtifactError: they were not scored on the same clips.
@@ -102,7 +110,8 @@ def joint_replicates(cells: Sequence[Cell], resamples: int, generator: np.random
         raise StaleArtifactError(
             f"{where} and its references were not scored on the same test clips; run `dvc repro` again."
         )
-    return nested_replicates([cell.hits for cell in cells], cells[0].mass, resamples, generator)
+    hits = [cell.hits for cell in cells]
+    return nested_replicates(hits, cells[0].mass, resamples, generator, seed_shares=seed_shares)
 
 
 def _cell(rows: pd.DataFrame, where: str) -> Cell:

@@ -17,7 +17,8 @@ from benchmark.statistics.bootstrap import Floats
 from benchmark.statistics.claims.formulas import Scope, checks, compiled, resolved
 from benchmark.statistics.claims.grammar import All, Statement
 from benchmark.statistics.claims.scores import IDENTITY, ScoreTable
-from benchmark.statistics.claims.significance import MINIMUM_SEEDS, SeedTest, decided, sides
+from benchmark.statistics.claims.significance import decided, sides
+from benchmark.statistics.decisions import MINIMUM_SEEDS, SeedTest
 from benchmark.statistics.paired import holm
 
 Noise = Literal["normal", "heavy", "skewed", "unequal"]

@@ -18,7 +18,8 @@ from benchmark.statistics.claims.bindings import Binding
 from benchmark.statistics.claims.formulas import Check, Formula, Scope, checks, compiled, reasons, resolved
 from benchmark.statistics.claims.grammar import Claim
 from benchmark.statistics.claims.scores import ScoreTable
-from benchmark.statistics.claims.significance import MINIMUM_SEEDS, SeedTest, adjusted, decided, resampled, sides
+from benchmark.statistics.claims.significance import adjusted, decided, resampled, sides
+from benchmark.statistics.decisions import MINIMUM_SEEDS, SeedTest
 
 Outcome = Literal["supported", "contradicted", "inconclusive", "not run"]
 
