@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
+from benchmark.commands import datasets
 from benchmark.errors import BenchmarkError
 from benchmark.workspace import Workspace, project_root
 
@@ -60,6 +61,10 @@ def main() -> NoReturn:
     if code == _INTERRUPTED:
         _stop("Interrupted; everything finished is kept, run the same command again to go on.", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+app.command("fetch")(datasets.fetch)
+app.add_typer(datasets.datasets, name="datasets")
 
 
 @app.command()
