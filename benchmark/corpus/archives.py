@@ -48,25 +48,29 @@ def units(archives: Sequence[Archive]) -> tuple[Unit, ...]:
     return tuple(Unit(name, tuple(parts)) for name, parts in groups.items())
 
 
+class WrongFileError(DataError):
+    """A file is not the published one."""
+
+
 def verify(path: Path, archive: Archive, advance: Advance | None = None) -> str:
     """Check a file against its record and return its checksum as ``<algorithm>:<hexadecimal digits>``.
 
     Where the record has no checksum the sha256 is returned, so that a later change can be seen.
 
     Raises:
-        DataError: size or checksum differ; one sentence with both.
+        WrongFileError: size or checksum differ; one sentence with both.
     """
     size = path.stat().st_size
     if archive.bytes is not None and size != archive.bytes:
-        raise DataError(
-            f"{path} has {size:,} bytes where {archive.bytes:,} are published; delete it and fetch it again."
+        raise WrongFileError(
+            f"{archive.file} has {size:,} bytes where {archive.bytes:,} are published; fetch it again."
         )
     wanted = {name: value for name, value in (("sha256", archive.sha256), ("md5", archive.md5)) if value}
     found = checksums(path, tuple(wanted) or ("sha256",), advance)
     for name, value in wanted.items():
         if found[name] != value.lower():
-            raise DataError(
-                f"{path} has the {name} {found[name]} where {value} is published; delete it and fetch it again."
+            raise WrongFileError(
+                f"{archive.file} has the {name} {found[name]} where {value} is published; fetch it again."
             )
     name, value = next(iter(found.items()))
     return f"{name}:{value}"

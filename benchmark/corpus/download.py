@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from urllib3.exceptions import HTTPError
 from urllib3.util.retry import Retry
 
 from benchmark.artifacts import storage_errors, write_json
-from benchmark.corpus.archives import verify
+from benchmark.corpus.archives import WrongFileError, verify
 from benchmark.corpus.extract import Advance, is_archive
-from benchmark.errors import DataError, DownloadError
+from benchmark.errors import DownloadError
 from benchmark.records import Archive
 
 ATTEMPTS = 5
@@ -64,11 +65,20 @@ class Download:
         self._stop = stop
         self._advance = advance or (lambda count: None)
         self._ranges = True
+        self._response: requests.Response | None = None
 
     @property
     def size(self) -> int:
         """Bytes of the partial file."""
         return self.part.stat().st_size if self.part.exists() else 0
+
+    def abort(self) -> None:
+        """Stop at once, from another thread, even where the server has stalled."""
+        self._stop.set()
+        response = self._response
+        if response is not None:
+            with suppress(ValueError, OSError):  # it has just ended
+                response.raw.shutdown()
 
     def run(self) -> str:
         """Download, from the first address that has it whole; returns the checksum, see :func:`archives.verify`.
@@ -98,13 +108,14 @@ class Download:
         while True:
             before = self.size
             try:
-                self._transfer(session, url)
+                total = self._transfer(session, url)
                 return self._finish()
-            except DataError as error:  # complete, and not what is published
-                wrong += 1
+            except WrongFileError as error:  # complete, and not what is published
                 self._discard()
-                if wrong == 2 or before == 0:
-                    raise _Refused(str(error)) from error
+                wrong += 1
+                stitched = before > 0 or total is None
+                if wrong == 2 or not stitched:
+                    raise _Refused(str(error).removesuffix("; fetch it again.")) from error
             except _Transient as error:
                 failures = 0 if self.size > before else failures + 1
                 if failures == ATTEMPTS:
@@ -113,20 +124,27 @@ class Download:
                 if self._stop.wait(min(wait, LONGEST_WAIT)):
                     raise Cancelled from error
 
-    def _transfer(self, session: requests.Session, url: str) -> None:
-        """One request: append to the partial file, or write it afresh where the server does not prove that it continues it."""
+    def _transfer(self, session: requests.Session, url: str) -> int | None:
+        """One request: append to the partial file, or write it afresh where the server does not prove that it continues it.
+
+        Returns the size that the server told of the whole file, if it did.
+        """
         headers = {"Accept-Encoding": "identity", **self._range(url)}  # a range counts bytes of the file itself
         try:
             with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
                 total = self._accept(response, url, asked="Range" in headers)
                 if total is None or self.size < total:
+                    self._response = response
                     self._write(response)
         except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
             raise _Transient(_reason(error)) from error
         except requests.RequestException as error:  # no such scheme, too many redirects
             raise _Refused(_reason(error)) from error
+        finally:
+            self._response = None
         if total is not None and self.size != total:
             raise _Transient(f"the connection ended after {self.size:,} of {total:,} bytes")
+        return total
 
     def _write(self, response: requests.Response) -> None:
         with self.part.open("ab") as file:
@@ -157,6 +175,8 @@ class Download:
         if status in _TRANSIENT:
             raise _Transient(f"HTTP {status}", Retry().get_retry_after(response.raw) or 0.0)
         if status == 416 and asked:
+            if response.headers.get("Content-Range") == f"bytes */{self.size}":
+                return self.size  # whole already, only not yet verified
             self._discard()
             raise _Transient("the file became shorter")
         if status not in {200, 206} or (status == 206 and not asked):
@@ -164,9 +184,7 @@ class Download:
         start, total = _extent(response)
         facts = _validators(response, url, total)
         if asked and (status == 200 or start != self.size or self._changed(facts)):
-            self._ranges = (
-                status == 200 or start == self.size
-            )  # a server that lies about ranges is not asked for one again
+            self._ranges = status == 200 or start == self.size  # one that lies about ranges is not asked again
             self._discard()
             if status == 206:
                 raise _Transient("the server sent another range than it was asked for, or the file changed")
@@ -203,7 +221,8 @@ class Download:
         return facts if isinstance(facts, dict) else {}
 
     def _discard(self) -> None:
-        self._advance(-self.size)
+        if self.size:
+            self._advance(-self.size)
         self.part.unlink(missing_ok=True)
         self._facts.unlink(missing_ok=True)
 

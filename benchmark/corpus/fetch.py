@@ -252,7 +252,8 @@ class _Fetch:
             try:
                 yield {name: pool.submit(job.run) for name, job in jobs.items()}
             except BaseException:
-                stop.set()
+                for job in jobs.values():
+                    job.abort()
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)

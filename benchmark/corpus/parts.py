@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
@@ -51,6 +51,14 @@ class JoinedFile(io.RawIOBase):
     def files(self) -> list[BinaryIO]:
         """The files, in order."""
         return self._files
+
+    def replace_from(self, position: int, tail: bytes) -> None:
+        """Let ``tail`` take the place of everything from ``position`` on; the files are not changed."""
+        kept = max(1, bisect_left(self._starts, position))
+        for file in self._files[kept:]:
+            file.close()
+        self._files[kept:] = [io.BytesIO(tail)]
+        self._starts[kept:] = [position, position + len(tail)]
 
     def readable(self) -> bool:
         """Always."""
@@ -100,10 +108,11 @@ def open_parts(paths: Sequence[Path]) -> BinaryIO:
     joined = JoinedFile.of(paths)
     try:
         if len(paths) > 1 and _read(joined, 0, 4) == SPLIT_SIGNATURE:
-            joined = _as_one_zip(joined)
+            _make_one_zip(joined)
     except BaseException:
         joined.close()
         raise
+    joined.seek(0)
     return io.BufferedReader(joined)
 
 
@@ -159,8 +168,8 @@ def _end_records64(directory: int, size: int, count: int) -> bytes:
     return end64 + locator + end_record(0, _DISK, _DISK, _SIZE, _OFFSET)
 
 
-def _as_one_zip(joined: JoinedFile) -> JoinedFile:
-    """The same data with a directory that counts from the first byte of the first part."""
+def _make_one_zip(joined: JoinedFile) -> None:
+    """Lay over the end of the file a directory that counts from the first byte of the first part."""
     disk, offset, size = _find_directory(joined)
     start = _place(joined, disk, offset)
     if start + size > joined.starts[-1]:
@@ -170,10 +179,7 @@ def _as_one_zip(joined: JoinedFile) -> JoinedFile:
         replace(entry, disk=0, offset=_place(joined, entry.disk, entry.offset)).pack() for entry in found
     )
     tail = directory + _end_records64(start, len(directory), len(found))
-    starts = [*(begin for begin in joined.starts[:-1] if begin < start), start]
-    files = joined.files[: len(starts) - 1]
-    sizes = [end - begin for begin, end in pairwise(starts)]
-    return JoinedFile([*files, io.BytesIO(tail)], [*sizes, len(tail)])
+    joined.replace_from(start, tail)
 
 
 def _find_directory(joined: JoinedFile) -> tuple[int, int, int]:
