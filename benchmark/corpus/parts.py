@@ -109,6 +109,9 @@ def open_parts(paths: Sequence[Path]) -> BinaryIO:
     try:
         if len(paths) > 1 and _read(joined, 0, 4) == SPLIT_SIGNATURE:
             _make_one_zip(joined)
+    except struct.error as error:  # a place beyond 64 bits
+        joined.close()
+        raise BadZipFile(f"the split zip is damaged ({error})") from error
     except BaseException:
         joined.close()
         raise

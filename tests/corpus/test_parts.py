@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.corpus.archives import Unit, install
 from benchmark.corpus.pack import split_zip
 from benchmark.corpus.parts import open_parts
+from benchmark.errors import DataError
+from benchmark.records import Archive
 
 needs_zip = pytest.mark.skipif(shutil.which("zip") is None, reason="needs the zip tool as an independent writer")
 
@@ -140,3 +143,31 @@ def test_incomplete_parts_are_refused(files: Path, tmp_path: Path, fault: str):
         paths[-1].write_bytes(data[:-30] if fault == "cut" else data.replace(b"PK\x05\x06", b"PK\x05\x07"))
     with pytest.raises((zipfile.BadZipFile, zlib.error)):
         check(open_parts(paths), files)
+
+
+def test_mutated_split_zips_never_crash_hang_or_leave_the_folder(files: Path, tmp_path: Path):
+    """Through the installation, as fetched parts go; half of the changes are in the directory of the last part."""
+    (files / "text.txt").write_text("short")
+    for path in sorted(files.glob("*.bin"))[3:]:
+        path.unlink()
+    unit = Unit("s.zip", (Archive("s.z01", "", part_of="s.zip"), Archive("s.zip", "", part_of="s.zip")))
+    generator = np.random.default_rng(0)
+    whole = split_zip(zipped(files), 2)
+    outcomes = {"unpacked": 0, "refused": 0}
+    for number in range(120):
+        data = [bytearray(part) for part in whole]
+        for _ in range(int(generator.integers(1, 5))):
+            part = data[number % 2]
+            start = len(part) - 400 if number % 2 else 0
+            place = int(generator.integers(start, len(part) - 8))
+            part[place : place + 4] = [b"\xff" * 4, generator.bytes(4), b"", bytes(4)][generator.integers(4)]
+        paths = written([bytes(part) for part in data], tmp_path / "split")
+        try:
+            install(unit, paths, tmp_path / "data", "files")
+            outcomes["unpacked"] += 1
+        except DataError as error:
+            outcomes["refused" if "\n" not in str(error) else "several lines"] += 1
+        shutil.rmtree(tmp_path / "data")
+    assert set(outcomes) == {"unpacked", "refused"}
+    assert min(outcomes.values()) > 0
+    assert {path.name for path in tmp_path.iterdir()} == {"files", "split"}
