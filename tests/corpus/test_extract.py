@@ -208,7 +208,7 @@ class TestBombs:
         info = tar_info("x")
         info.pax_headers = {"comment": "0" * (8 << 20)}
         with pytest.raises(DataError, match="header"):
-            unpack(gzip.compress(tar_of((info, b""))), "x.tar.gz", tmp_path / "out")
+            unpack(gzip.compress(tar_of((tar_info("first"), b"x"), (info, b""))), "x.tar.gz", tmp_path / "out")
 
     def test_many_links_to_one_file(self, tmp_path: Path):
         links = [(tar_info(f"l{number}", tarfile.LNKTYPE, "a"), b"") for number in range(30)]
