@@ -23,7 +23,10 @@ from numpy.typing import NDArray
 from benchmark.errors import CorruptArtifactError, StaleArtifactError, StorageError
 
 Arrays = dict[str, NDArray[Any]]
-_FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_WRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR),
+}
 
 
 def canonical_json(value: Any) -> str:
@@ -62,30 +65,37 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
-    try:
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
-    except OSError as error:
-        raise _storage_error(path, error) from error
-    temporary = Path(name)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one sentence that names ``path``.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written.
+    """
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        yield
     except OSError as error:
-        if error.errno in _FULL_DISK or isinstance(error, PermissionError):
-            raise _storage_error(path, error) from error
+        if error.errno in _NOT_WRITABLE:
+            raise StorageError(
+                f"Cannot write {path}: {os.strerror(error.errno)}; "
+                "free space or permissions and run the same command again."
+            ) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _storage_error(path: Path, error: OSError) -> StorageError:
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return StorageError(f"Cannot write {path}: {reason}; free space or permissions and run the same command again.")
 
 
 def write_text(path: Path, text: str) -> None:

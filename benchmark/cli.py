@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from benchmark.commands import claims, leaks, tables
+from benchmark.commands import claims, datasets, leaks, tables
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
@@ -62,6 +62,10 @@ def main() -> NoReturn:
     if code == _INTERRUPTED:
         _stop("Interrupted; everything finished is kept, run the same command again to go on.", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+app.command("fetch")(datasets.fetch)
+app.add_typer(datasets.datasets, name="datasets")
 
 
 @app.command()

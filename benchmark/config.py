@@ -198,7 +198,14 @@ class Profile(Config):
     runs: dict[str, Scale] = Field(description="scale by run family; `default` is below them all")
     protocols: dict[str, ProtocolScale] = Field(default_factory=dict)
     skip: tuple[str, ...] = Field((), description="run families this profile leaves out")
+    fetch: bool = Field(False, description="whether the scan downloads real data that is absent and open to all")
     bootstrap: Count = Field(2000, description="bootstrap resamples of every interval")
+
+    @model_validator(mode="after")
+    def _real(self) -> Profile:
+        if self.fetch and self.data != "real":
+            raise ValueError("a profile on stand-in data has nothing to fetch")
+        return self
 
 
 class Machine(Config):

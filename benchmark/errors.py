@@ -33,3 +33,11 @@ class TrainingDivergedError(BenchmarkError):
 
 class StorageError(BenchmarkError):
     """Writing failed: the disk is full or the folder cannot be written."""
+
+
+class DownloadError(BenchmarkError):
+    """A file cannot be had from any address that is known for it."""
+
+
+class AccessError(BenchmarkError):
+    """Data that only its user can get: behind a form or a login, or collected by hand."""

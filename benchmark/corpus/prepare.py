@@ -20,7 +20,6 @@ from tqdm import tqdm
 from benchmark.artifacts import Arrays, Cache, atomic_path, content_hash, hash_file, write_json
 from benchmark.corpus.chunks import Chunk, split_into_chunks
 from benchmark.corpus.splits import CHECKSUM, JOIN
-from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import CLIPS, FORMAT, MANIFEST
 from benchmark.errors import DataError, StaleArtifactError
 from benchmark.records import Dataset
@@ -83,14 +82,16 @@ def prepare(
 def prepare_corpus(
     dataset: Dataset, found: dict[str, Any], workspace: Workspace, rate: int, workers: int
 ) -> dict[str, Any]:
-    """The prepare stage: pack what :func:`benchmark.corpus.scan.scan` ``found``, or record that it is absent."""
+    """The prepare stage: pack what :func:`benchmark.corpus.scan.scan` ``found``, or record that it is absent.
+
+    A stand-in must have been written. Doing so is not imported here: else an edit of what only stand-ins and fetching need
+    would prepare all real data again.
+    """
     out = workspace.corpus(dataset.id, rate)
     if not found["present"]:
         return write_absent(out, dataset.id, rate, found["reason"])
     standin = found["data"] == "standin"
     folder = workspace.standin(dataset.id) if standin else workspace.raw / dataset.folder
-    if standin:
-        ensure_standin(dataset, folder)
     return prepare(dataset, folder, out, rate, workers, standin, workspace.cache)
 
 
