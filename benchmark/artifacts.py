@@ -59,8 +59,12 @@ def hash_file(path: Path) -> str:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """A temporary sibling of ``path`` that replaces it when the block ends well and vanishes when it does not.
+
+    Args:
+        path: what is written.
+        durable: wait until the disk holds it, so that a power cut cannot leave an empty file under its name.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
@@ -73,8 +77,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o644)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            if durable:
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -128,7 +133,9 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> str:
+def write_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any], durable: bool = True
+) -> str:
     """Write named arrays and a JSON ``record`` atomically as one safetensors file; returns the arrays' hash."""
     from safetensors.numpy import save_file
 
@@ -136,7 +143,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping
     checksum = hash_arrays(checked)
     # one key, because safetensors writes several in random order
     header = {"content": canonical_json({"record": record, "checksum": checksum})}
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable) as temporary:
         try:
             save_file(checked, str(temporary), metadata=header)
         except Exception as error:  # safetensors wraps the operating system's error in one of its own
@@ -196,10 +203,15 @@ class Cache:
         return read_arrays(path, {"key": key}) if path.exists() else None
 
     def put(
-        self, kind: str, key: str, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any] | None = None
+        self,
+        kind: str,
+        key: str,
+        arrays: Mapping[str, NDArray[Any]],
+        record: Mapping[str, Any] | None = None,
+        durable: bool = True,
     ) -> None:
-        """Store an entry atomically."""
-        write_arrays(self.path(kind, key), arrays, {**(record or {}), "key": key})
+        """Store an entry atomically; see :func:`atomic_path`."""
+        write_arrays(self.path(kind, key), arrays, {**(record or {}), "key": key}, durable)
 
     @contextmanager
     def lock(self, kind: str, key: str) -> Iterator[None]:
