@@ -135,7 +135,7 @@ class TableSpec(Config):
 
 
 class Study(Config):
-    """A study's data file in ``studies/``."""
+    """A study's data file, in ``studies/`` or in an installed package."""
 
     id: str
     title: str
@@ -259,17 +259,18 @@ def load_params(root: Path) -> Params:
 
 
 def load_study(root: Path, name: str) -> Study:
-    """A study's data file.
+    """A study's data file, of the checkout or of an installed package.
 
     Raises:
         ConfigError: unknown study (with the nearest name), or a fault inside the file.
     """
-    from benchmark.registry import nearest
+    from benchmark.studies import find_study
 
-    known = sorted(path.stem for path in (root / "studies").glob("*.yaml"))
-    if name not in known:
-        raise ConfigError(f"Unknown study {name!r}: {nearest(name, known)}")
-    return validate(Study, load_yaml(root / "studies" / f"{name}.yaml"), f"studies/{name}.yaml")
+    file = find_study(root, name)
+    study = validate(Study, load_yaml(file.path), file.where)
+    if study.id != name:
+        raise ConfigError(f"{file.where}: its id is {study.id!r} and its name {name!r}; the two must be equal.")
+    return study
 
 
 def merged(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:

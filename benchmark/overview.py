@@ -10,6 +10,7 @@ from benchmark.corpus.splits import forbidden_rows
 from benchmark.corpus.store import Corpus
 from benchmark.jobs import CorpusRef, PretrainJob
 from benchmark.plan import Planner, entries, profile_of
+from benchmark.studies import study_files
 from benchmark.workspace import Workspace, project_root
 
 Row = dict[str, str]
@@ -53,8 +54,11 @@ def _runs(workspace: Workspace) -> list[Row]:
 
 def _studies() -> list[Row]:
     root = project_root()
-    studies = [load_study(root, file.stem) for file in sorted((root / "studies").glob("*.yaml"))]
-    return [{"name": s.id, "about": f"{s.title} ({len(s.runs)} runs, {len(s.tasks)} tasks)"} for s in studies]
+    return [
+        {"name": s.id, "about": f"{s.title} ({len(s.runs)} runs, {len(s.tasks)} tasks; {file.origin})"}
+        for file in study_files(root).values()
+        for s in [load_study(root, file.name)]
+    ]
 
 
 def _profiles() -> list[Row]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.artifacts import content_hash, hash_file
-from benchmark.corpus import synthesis
+from benchmark.artifacts import content_hash
+from benchmark.closure import code_hash
 from benchmark.corpus.layout import walk
 from benchmark.records import Dataset
 
@@ -36,5 +34,4 @@ def scan(dataset: Dataset, raw_root: Path, data: Literal["standin", "real"], see
 
 def standin_fingerprint(dataset: Dataset, seed: int) -> str:
     """Hash of all that a stand-in's bytes depend on: the dataset, the seed, and the code that writes it."""
-    writer = inspect.getsource(sys.modules[type(dataset).__module__])
-    return content_hash([dataset.id, seed, writer, hash_file(Path(synthesis.__file__))])
+    return content_hash([dataset.id, seed, code_hash([type(dataset).__module__])])

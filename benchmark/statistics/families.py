@@ -41,7 +41,7 @@ class StudyResults:
         ordered = [run for run in study.runs if run in runs]
         if unknown := [run for run in runs if run not in study.runs]:
             raise StaleArtifactError(
-                f"studies/{study.id}.yaml has no run {unknown[0]!r}; run `dvc repro` to plan again."
+                f"The study {study.id} has no run {unknown[0]!r}; run `dvc repro` to plan again."
             )
         self.families = {run: self._family(run, runs[run], evaluations) for run in ordered}
 
