@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from benchmark.commands import tables
+from benchmark.commands import plugins, tables
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
@@ -134,6 +134,8 @@ def aggregate(profile: ProfileOption = None) -> None:
 
 app.command("tables")(tables.tables)
 app.command("errata")(tables.errata)
+app.command("new")(plugins.new)
+app.command("check")(plugins.check)
 
 
 @app.command()
