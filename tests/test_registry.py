@@ -49,7 +49,7 @@ def entry_point(name: str, value: str) -> metadata.EntryPoint:
 
 def test_an_entry_point_is_found_like_an_in_tree_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     (tmp_path / "outside_tasks.py").write_text(
-        'from benchmark import Task\n'
+        "from benchmark import Task\n"
         'TASK = Task(id="outside", title="Outside", dataset="esc50", label="category", fold_column="fold")\n'
     )
     monkeypatch.syspath_prepend(str(tmp_path))

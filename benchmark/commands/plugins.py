@@ -31,7 +31,9 @@ def new(
     """Write a working, tested skeleton of a method, an encoder, a task or a dataset."""
     from benchmark.scaffold import write_skeleton
 
-    written = write_skeleton(kind.value, name, root=project_root() if package is None else package, outside=package is not None)
+    written = write_skeleton(
+        kind.value, name, root=project_root() if package is None else package, outside=package is not None
+    )
     for file in written.files:
         typer.echo(f"wrote {file}")
     typer.echo("Next:")
@@ -41,7 +43,9 @@ def new(
 
 def check(
     method: Annotated[str, typer.Argument(help="Method to check, in-tree or installed.")],
-    encoder: Annotated[str, typer.Option(help="Encoder to check it on, at an eighth of its width.")] = "tagliasacchi_cnn",
+    encoder: Annotated[
+        str, typer.Option(help="Encoder to check it on, at an eighth of its width.")
+    ] = "tagliasacchi_cnn",
 ) -> None:
     """Pre-flight on synthetic audio, in seconds; says what is wrong in plain words, and then ends with exit code 1."""
     from benchmark import registry

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from benchmark.artifacts import read_arrays, write_arrays
 from benchmark.config import Config, Training, validate
-from benchmark.errors import ConfigError
+from benchmark.errors import BenchmarkError, ConfigError
 from benchmark.pretraining.checkpoint import to_numpy
 from benchmark.pretraining.method import Batch, CropRequest, Method, Step
 from benchmark.pretraining.schedule import build_optimizer
@@ -58,7 +58,7 @@ class Finding:
     """The outcome of one check."""
 
     check: str
-    outcome: Literal["ok", "warning", "fault", "not checked"]
+    outcome: Literal["ok", "warning", "fault", "unchecked"]
     problem: Problem | None = None
 
     def __str__(self) -> str:
@@ -163,14 +163,17 @@ def configuration(subject: Subject) -> Iterator[Problem]:
     configs: list[tuple[str, Config]] = [("method", subject.method.Config()), ("encoder", subject.encoder.Config())]
     for kind, config in configs:
         try:
-            again = validate(type(config), json.loads(json.dumps(config.model_dump(mode="json"))), f"the {kind}'s Config")
+            again = validate(
+                type(config), json.loads(json.dumps(config.model_dump(mode="json"))), f"the {kind}'s Config"
+            )
         except (ConfigError, ValueError, TypeError) as error:
             told = f"the defaults of the {kind}'s Config are refused when read back from JSON ({error})"
             yield Problem(told, "Use numbers, strings, booleans, tuples and nested Configs, within their own bounds.")
             continue
         if again != config:
             yield Problem(
-                f"the {kind}'s Config comes back from JSON changed", "Use numbers, strings, booleans, tuples and nested Configs."
+                f"the {kind}'s Config comes back from JSON changed",
+                "Use numbers, strings, booleans, tuples and nested Configs.",
             )
     training = subject.method.default_training
     if training.steps is None and training.epochs is None:
@@ -194,7 +197,10 @@ def construction(subject: Subject) -> Iterator[Problem]:
         )
     request = first.crops()
     if not isinstance(request, CropRequest) or request.views < 1 or request.samples < 1:
-        yield Problem(f"crops() gives {request!r}", "Return a CropRequest of at least one view of at least one sample.")
+        asked = (
+            f"{request.views} views of {request.samples} samples" if isinstance(request, CropRequest) else repr(request)
+        )
+        yield Problem(f"crops() asks for {asked}", "Return a CropRequest of at least one view of at least one sample.")
 
 
 def step_result(subject: Subject) -> Iterator[Problem]:
@@ -313,7 +319,9 @@ def export(subject: Subject) -> Iterator[Problem]:
             "Return the nn.Linear from the embedding to n_classes that is trained with the labels.",
         )
     if head is not None and not wanted:
-        yield Problem("head() gives a classifier and needs_labels is not set", "Set needs_labels = True, or return None.")
+        yield Problem(
+            "head() gives a classifier and needs_labels is not set", "Set needs_labels = True, or return None."
+        )
 
 
 def embedding(subject: Subject) -> Iterator[Problem]:
@@ -368,7 +376,9 @@ def short_batch(subject: Subject) -> Iterator[Problem]:
         yield Problem(told, "Take the batch's size from len(batch.waveforms) in every step.")
         return
     if not np.isfinite(loss):
-        yield Problem(f"the loss of a batch of {SHORT} clips is {loss}", "Divide by nothing that a small batch makes zero.")
+        yield Problem(
+            f"the loss of a batch of {SHORT} clips is {loss}", "Divide by nothing that a small batch makes zero."
+        )
 
 
 def resuming(subject: Subject) -> Iterator[Problem]:
@@ -379,7 +389,9 @@ def resuming(subject: Subject) -> Iterator[Problem]:
     try:
         other.load_state_dict(deepcopy(method.state_dict()))
     except RuntimeError as error:
-        yield Problem(f"its state cannot be loaded ({_first_line(error)})", "Build all parameters and buffers in __init__().")
+        yield Problem(
+            f"its state cannot be loaded ({_first_line(error)})", "Build all parameters and buffers in __init__()."
+        )
         return
     losses = [train(one, batch, range(2, 4)) for one in (method, other)]
     if losses[0] != losses[1]:
@@ -440,7 +452,9 @@ def device(subject: Subject) -> Iterator[Problem]:
         yield Problem(told, "Create tensors with device=batch.waveforms.device; on a GPU this would stop the run.")
         return
     if loss.device != batch.waveforms.device:
-        yield Problem("the loss does not lie where the batch does", "Create tensors with device=batch.waveforms.device.")
+        yield Problem(
+            "the loss does not lie where the batch does", "Create tensors with device=batch.waveforms.device."
+        )
 
 
 def learning(subject: Subject) -> Iterator[Problem]:
@@ -468,7 +482,7 @@ def preflight(subject: Subject) -> Iterator[Finding]:
     for check in (*ESSENTIAL, *training, *FOR_ALL):
         title = check.__name__.replace("_", " ")
         if stopped:
-            yield Finding(title, "not checked")
+            yield Finding(title, "unchecked")
             continue
         findings = list(_findings(check, subject, title))
         yield from findings
@@ -479,6 +493,8 @@ def preflight(subject: Subject) -> Iterator[Finding]:
 def _findings(check: Check, subject: Subject, title: str) -> Iterator[Finding]:
     try:
         problems = list(check(subject))
+    except BenchmarkError as error:
+        problems = [Problem(f"it refuses in its own words: {_first_line(error)}", "Do what they say.")]
     except Exception as error:  # the code under test may raise anything, and the report is to say so
         told = f"it stops with {type(error).__name__}: {_first_line(error)}{_where(error, subject)}"
         problems = [Problem(told, "Mend that line first.")]
