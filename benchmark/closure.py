@@ -2,8 +2,9 @@
 
 The closure of some entry modules is every first-party module they import, directly or not, at any depth of nesting, with the
 packages around each, which run before it. First-party are the engine, the tree's plugins and every package that declares a
-plugin, so an outside method is followed as one of the tree's is. Names taken from the public face (``from benchmark import Encoder``) resolve to the module that defines them, so a method depends on what it
-uses and not on the whole engine. Nothing is imported: files are only parsed.
+plugin, so an outside method is followed as one of the tree's is. Names taken from the public face (``from benchmark import
+Encoder``) resolve to the module that defines them, so a method depends on what it uses and not on the whole engine. Nothing is
+imported: files are only parsed.
 """
 
 from __future__ import annotations

@@ -87,7 +87,8 @@ def write_skeleton(kind: registry.Kind, name: str, root: Path, outside: bool = F
 def _check_name(kind: registry.Kind, name: str) -> None:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ConfigError(
-            f"{name!r} cannot be the name of a {kind}: use lower-case letters, digits and underscores, a letter first, no keyword."
+            f"{name!r} cannot be the name of a {kind}: use lower-case letters, digits and underscores, a letter first, "
+            "and no keyword of Python."
         )
     if name in registry.plugins(kind):
         taken = registry.find(kind, name)

@@ -1,7 +1,7 @@
 """Pre-flight of a method and an encoder on synthetic audio: what would spoil a run, found in seconds and said in plain words.
 
-Each check is a function from a :class:`Subject` to the problems it sees, in the order in which a person would mend them. A problem
-that makes the later checks meaningless (nothing can be built, no step can be taken) ends the pre-flight.
+Each check is a function from a :class:`Subject` to the problems it sees, in the order in which a person would mend them. A
+problem that makes the later checks meaningless (nothing can be built, no step can be taken) ends the pre-flight.
 """
 
 from __future__ import annotations
@@ -469,8 +469,8 @@ def learning(subject: Subject) -> Iterator[Problem]:
         )
 
 
-ESSENTIAL: tuple[Check, ...] = (configuration, construction)
-FOR_ALL: tuple[Check, ...] = (embedding, export, same_start, saving, device)
+ESSENTIAL: tuple[Check, ...] = (configuration, construction, embedding)
+FOR_ALL: tuple[Check, ...] = (export, same_start, saving, device)
 ESSENTIAL_IN_TRAINING: tuple[Check, ...] = (step_result,)
 FOR_TRAINED: tuple[Check, ...] = (gradients, determinism, global_randomness, short_batch, silence, resuming, learning)
 
@@ -492,7 +492,8 @@ def preflight(subject: Subject) -> Iterator[Finding]:
 
 def _findings(check: Check, subject: Subject, title: str) -> Iterator[Finding]:
     try:
-        problems = list(check(subject))
+        with no_global_draws(torch_too=True):  # whatever it draws, the caller's generators stay as they were
+            problems = list(check(subject))
     except BenchmarkError as error:
         problems = [Problem(f"it refuses in its own words: {_first_line(error)}", "Do what they say.")]
     except Exception as error:  # the code under test may raise anything, and the report is to say so

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from acoustic_plugin import _losses
 from pydantic import Field
 from torch import nn
 
+from acoustic_plugin import _losses
 from benchmark import (
     Batch,
     Count,
