@@ -99,7 +99,8 @@ def test_a_skeleton_in_the_tree_passes_its_tests_and_the_linter(kind: registry.K
     chosen = ["-k", "new_sound", contract[kind]] if kind in contract else []
     output = run("pytest", "-m", "not real_audio", files[1], *chosen, path=tmp_path, cwd=tmp_path)
     assert " failed" not in output
-    run("ruff", "check", "--no-cache", *files, path=tmp_path, cwd=tmp_path)
+    ours = 'lint.isort.known-first-party = ["benchmark", "methods", "tasks"]'  # the engine is not in this copy
+    run("ruff", "check", "--no-cache", "--config", ours, *files, path=tmp_path, cwd=tmp_path)
     run("ruff", "format", "--no-cache", "--check", *files, path=tmp_path, cwd=tmp_path)
 
 
