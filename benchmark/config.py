@@ -138,7 +138,7 @@ class TableSpec(Config):
 
 
 class Study(Config):
-    """A study's data file in ``studies/``."""
+    """A study's data file, in ``studies/`` or in an installed package."""
 
     id: str
     title: str
@@ -266,20 +266,6 @@ def load_yaml(path: Path) -> Any:
 def load_params(root: Path) -> Params:
     """``params.yaml`` of the project at ``root``."""
     return validate(Params, load_yaml(root / "params.yaml"), "params.yaml")
-
-
-def load_study(root: Path, name: str) -> Study:
-    """A study's data file.
-
-    Raises:
-        ConfigError: unknown study (with the nearest name), or a fault inside the file.
-    """
-    from benchmark.registry import nearest
-
-    known = sorted(path.stem for path in (root / "studies").glob("*.yaml"))
-    if name not in known:
-        raise ConfigError(f"Unknown study {name!r}: {nearest(name, known)}")
-    return validate(Study, load_yaml(root / "studies" / f"{name}.yaml"), f"studies/{name}.yaml")
 
 
 def merged(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:

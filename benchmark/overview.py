@@ -5,12 +5,13 @@ from __future__ import annotations
 import typer
 
 from benchmark import registry
-from benchmark.config import load_params, load_study
+from benchmark.config import load_params
 from benchmark.corpus.splits import forbidden_rows
 from benchmark.corpus.status import archive_bytes, size
 from benchmark.corpus.store import Corpus
 from benchmark.jobs import CorpusRef, PretrainJob
 from benchmark.plan import Planner, entries, profile_of
+from benchmark.studies import load_study, study_files
 from benchmark.workspace import Workspace, project_root
 
 Row = dict[str, str]
@@ -66,8 +67,11 @@ def _runs(workspace: Workspace) -> list[Row]:
 
 def _studies() -> list[Row]:
     root = project_root()
-    studies = [load_study(root, file.stem) for file in sorted((root / "studies").glob("*.yaml"))]
-    return [{"name": s.id, "about": f"{s.title} ({len(s.runs)} runs, {len(s.tasks)} tasks)"} for s in studies]
+    return [
+        {"name": s.id, "about": f"{s.title} ({len(s.runs)} runs, {len(s.tasks)} tasks; {file.origin})"}
+        for file in study_files(root).values()
+        for s in [load_study(root, file.name)]
+    ]
 
 
 def _profiles() -> list[Row]:

@@ -13,13 +13,14 @@ from typing import Any
 from benchmark import registry
 from benchmark.artifacts import content_hash, hash_file, read_json, write_json
 from benchmark.closure import code_hash
-from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params, load_study
+from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params
 from benchmark.corpus.splits import missing_classes, official_classes
 from benchmark.errors import ConfigError
 from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
 from benchmark.resolve import Request, Resolved, resolve
+from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
 RENDERERS = ["benchmark.reporting.report", "benchmark.reporting.figures", "benchmark.reporting.tables"]

@@ -8,10 +8,11 @@ from typer.testing import CliRunner
 
 from benchmark import leaks as module
 from benchmark.cli import app
-from benchmark.config import load_params, load_study
+from benchmark.config import load_params
 from benchmark.corpus.store import Corpus
 from benchmark.leaks import Leak, find_leaks, text_table
 from benchmark.plan import Entry, Scale
+from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 from tests.conftest import ROOT
 from tests.pretraining.toys import toy_clips, write_corpus
