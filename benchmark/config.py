@@ -193,13 +193,19 @@ class Profile(Config):
 
     data: Literal["standin", "real"]
     studies: tuple[str, ...]
-    rates: tuple[Count, ...] = Field(description="sample rates in Hz that the runs ask for")
+    rates: dict[str, tuple[Count, ...]] = Field(
+        description="sample rates in Hz that the runs ask for, by dataset; `default` for the others"
+    )
     seeds: dict[str, Count] = Field(description="pre-training seeds by run family; `default` for the others")
     runs: dict[str, Scale] = Field(description="scale by run family; `default` is below them all")
     protocols: dict[str, ProtocolScale] = Field(default_factory=dict)
     skip: tuple[str, ...] = Field((), description="run families this profile leaves out")
     fetch: bool = Field(False, description="whether the scan downloads real data that is absent and open to all")
     bootstrap: Count = Field(2000, description="bootstrap resamples of every interval")
+
+    def rates_of(self, dataset: str) -> tuple[int, ...]:
+        """Sample rates in Hz at which a dataset is prepared."""
+        return self.rates.get(dataset, self.rates.get("default", ()))
 
     @model_validator(mode="after")
     def _real(self) -> Profile:

@@ -79,7 +79,7 @@ def active_stages(root: Path, params: Params, name: str) -> dict[str, list[str]]
     found = entries(root, profile, f"params.yaml: profiles.{name}")
     datasets = sorted({dataset for entry in found for dataset in _datasets(entry.spec)})
     return {
-        "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in profile.rates],
+        "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in profile.rates_of(dataset)],
         "runs": [run for entry in found for run in entry.names()],
         "studies": list(profile.studies),
     }
@@ -242,7 +242,7 @@ class Planner:
         return [self._ref(dataset, rate) for dataset in datasets]
 
     def _ref(self, dataset: str, rate: int) -> CorpusRef:
-        if rate not in self.profile.rates:
+        if rate not in self.profile.rates_of(dataset):
             raise ConfigError(
                 f"params.yaml: profiles.{self.workspace.profile}.rates lacks {rate} Hz, "
                 f"which a run on {dataset} asks for; add it."

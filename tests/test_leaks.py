@@ -37,7 +37,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     found = [Entry(study, name, spec, (0,), Scale()) for name, spec in runs.items()]
     monkeypatch.setattr(module, "entries", lambda *_: found)
     monkeypatch.setattr(module, "load_params", lambda root: load_params(ROOT))
-    assert RATE in profile.rates
+    assert RATE in profile.rates["default"]
     own = [f"freesound:{n}" for n in range(40)]
     classes = [["dog_bark", "siren"][n // 2 % 2] for n in range(40)]
     folds = [str(1 + n % 2) for n in range(40)]
