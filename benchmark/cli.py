@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
+from benchmark.commands import reference
 from benchmark.errors import BenchmarkError
 from benchmark.workspace import Workspace, project_root
 
@@ -190,15 +191,15 @@ def timings(profile: ProfileOption = None) -> None:
     )
 
 
-def _workspace(profile: str | None) -> Workspace:
-    from benchmark.config import load_params
-    from benchmark.plan import profile_of
+app.command("compare")(reference.compare)
+app.command("accept")(reference.accept)
+app.command("tolerance")(reference.tolerance)
 
-    root = project_root()
-    params = load_params(root)
-    name = profile or params.profile[0]
-    profile_of(params, name)
-    return Workspace(root, name)
+
+def _workspace(profile: str | None) -> Workspace:
+    from benchmark.plan import selected_workspace
+
+    return selected_workspace(profile)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:

@@ -33,3 +33,7 @@ class TrainingDivergedError(BenchmarkError):
 
 class StorageError(BenchmarkError):
     """Writing failed: the disk is full or the folder cannot be written."""
+
+
+class ReferenceRunError(BenchmarkError):
+    """There is no accepted run, or the present results cannot become one."""

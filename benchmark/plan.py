@@ -19,7 +19,7 @@ from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, Repor
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
 from benchmark.resolve import Request, Resolved, resolve
-from benchmark.workspace import Workspace
+from benchmark.workspace import Workspace, project_root
 
 RENDERERS = ["benchmark.reporting.report", "benchmark.reporting.figures", "benchmark.reporting.tables"]
 
@@ -95,6 +95,19 @@ def check_active(root: Path, params: Params, name: str) -> None:
         raise ConfigError(
             f"params.yaml: `profile` and `active` do not match profiles.{name}; run `benchmark select {name}` first."
         )
+
+
+def selected_workspace(profile: str | None) -> Workspace:
+    """The workspace of a profile, by default of the one that ``params.yaml`` selects.
+
+    Raises:
+        ConfigError: there is no such profile, or no project here.
+    """
+    root = project_root()
+    params = load_params(root)
+    name = profile or params.profile[0]
+    profile_of(params, name)
+    return Workspace(root, name)
 
 
 class Planner:

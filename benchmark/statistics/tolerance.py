@@ -1,0 +1,102 @@
+"""How far a score may move by noise alone, in test clips: measured from runs that differ in nothing but numerics or seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+EXACT = 0.0
+LEAST = 1.0
+"""A single test clip on the decision boundary may always flip."""
+MARGIN = 2.0
+"""The largest of a few measured movements is not the largest there can be."""
+ROUNDING = 1e-9
+"""Of test clips, from adding fractions."""
+
+Kind = Literal["numerical", "seed"]
+Movements = tuple[Kind, pd.DataFrame]
+"""A perturbed run's kind, and ``name``, ``task``, ``protocol`` and ``moved`` (test clips) of each of its cells."""
+
+
+@dataclass(frozen=True)
+class ToleranceRow:
+    """A row of ``tolerance.csv``: movements of all measured runs on one task under one protocol."""
+
+    kind: str
+    """``numerical``: other threads and instruction sets, as another machine has; ``seed``: another seed."""
+    task: str
+    protocol: str
+    trained: bool
+    """Runs with pre-training are noisier than fixed features, and counted apart."""
+    perturbations: int
+    movements: int
+    """Of single cells."""
+    largest: float
+    """Test clips."""
+    root_mean_square: float
+    """Test clips."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The measured spreads of a reference."""
+
+    rows: tuple[ToleranceRow, ...] = ()
+
+    def clips(self, kind: str, task: str, protocol: str, trained: bool) -> float:
+        """Test clips that a cell may move: twice the largest movement measured, and at least one clip.
+
+        Where a task and protocol was not measured, the largest of the protocol counts, then the largest of all.
+
+        Returns:
+            0 where nothing was measured of this kind, or the comparison is exact.
+        """
+        rows = [row for row in self.rows if row.kind == kind and row.trained == trained]
+        rows = rows or [row for row in self.rows if row.kind == kind]
+        levels = [
+            [row for row in rows if (row.task, row.protocol) == (task, protocol)],
+            [row for row in rows if row.protocol == protocol],
+            rows,
+        ]
+        measured = next((level for level in levels if level), [])
+        return max(LEAST, MARGIN * max(row.largest for row in measured)) if measured else EXACT
+
+
+def measure(movements: Sequence[Movements], trained: Mapping[str, bool]) -> Tolerance:
+    """The tolerance from the movements of perturbed runs; ``trained`` says by run name whether it has pre-training."""
+    tables = [table.assign(kind=kind, perturbation=number) for number, (kind, table) in enumerate(movements)]
+    if not tables:
+        return Tolerance()
+    cells = pd.concat(tables, ignore_index=True)
+    cells = cells.assign(trained=cells["name"].map(trained).astype(bool), square=cells["moved"] ** 2)
+    groups = cells.assign(size=cells["moved"].abs()).groupby(["kind", "task", "protocol", "trained"], sort=True)
+    return Tolerance(tuple(_row(*map(str, key[:3]), trained=bool(key[3]), cells=rows) for key, rows in groups))
+
+
+def _row(kind: str, task: str, protocol: str, *, trained: bool, cells: pd.DataFrame) -> ToleranceRow:
+    return ToleranceRow(
+        kind,
+        task,
+        protocol,
+        trained,
+        perturbations=int(cells["perturbation"].nunique()),
+        movements=len(cells),
+        largest=float(cells["size"].max()),
+        root_mean_square=float(cells["square"].mean() ** 0.5),
+    )
+
+
+def beyond_the_others(movements: Sequence[Movements], trained: Mapping[str, bool]) -> list[int]:
+    """For each perturbed run the cells that moved beyond the tolerance measured without it, from the others of its kind."""
+    counts = []
+    for number, (kind, table) in enumerate(movements):
+        others = [other for place, other in enumerate(movements) if place != number and other[0] == kind]
+        tolerance = measure(others, trained)
+        cells = table[["name", "task", "protocol"]].astype(str).itertuples(index=False)
+        limits = [tolerance.clips(kind, task, protocol, trained[name]) for name, task, protocol in cells]
+        counts.append(int((table["moved"].abs().to_numpy() > np.array(limits) + ROUNDING).sum()))
+    return counts
