@@ -147,7 +147,7 @@ def rerun(workspace: Workspace, folder: Path, perturbation: Perturbation | None,
         ConfigError: an unknown run family.
     """
     changed = perturbation or Perturbation("", "numerical")
-    params = _write_project(workspace, folder, changed, only)
+    params = write_project(workspace, folder, changed, only)
     own = Workspace(folder, workspace.profile)
     cache = workspace.cache.resolve()
     cache = cache if changed.instructions == "native" else cache / "instructions" / changed.instructions
@@ -162,7 +162,7 @@ def rerun(workspace: Workspace, folder: Path, perturbation: Perturbation | None,
     return Rerun(pd.concat(scores, ignore_index=True), {name: steps_of(record) > 0 for name, record in records.items()})
 
 
-def _write_project(workspace: Workspace, folder: Path, perturbation: Perturbation, only: Sequence[str]) -> Params:
+def write_project(workspace: Workspace, folder: Path, perturbation: Perturbation, only: Sequence[str]) -> Params:
     """``params.yaml``, the studies and the prepared data of a rerun."""
     if not (workspace.build / "prepared").is_dir():
         raise StaleArtifactError(f"The data of profile {workspace.profile} is not prepared; run `dvc repro` first.")

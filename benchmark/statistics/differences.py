@@ -17,9 +17,16 @@ _BOOKKEEPING = (
 )
 """Facts that no number depends on."""
 _LONG = 40
-_SETTINGS = ("method", "encoder", "task", "method_config", "encoder_config", "settings")
+_COVERAGE = ("allowed", "excluded", "used", "fingerprint")
 
 Facet = Literal["setting", "protocol", "task", "coverage", "numerics", "seed", "code"]
+_SECTIONS: dict[Facet, tuple[str, ...]] = {
+    "setting": ("method", "encoder", "task", "method_config", "encoder_config", "settings"),
+    "numerics": ("machine", "versions"),
+    "seed": ("seed",),
+    "code": ("code", "code_hash"),
+}
+"""Sections of a run's record, by what a difference in them is."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +49,16 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Difference:
-    """One fact about runs, protocols or tasks that is not what it was; ``None`` where one side lacks it."""
+    """One fact about runs, protocols or tasks that is not what it was; None where a side lacks it."""
 
     facet: Facet
     path: str
     accepted: Any
     current: Any
+    replaced: bool
+    """Whether both sides state it: a parameter that came or went changes no experiment by itself."""
     of: tuple[str, ...]
-    """Runs, or the one protocol or task, that it is true of."""
-
-    @property
-    def replaced(self) -> bool:
-        """Whether both sides state it: a parameter that came or went changes no experiment by itself."""
-        return self.accepted is not None and self.current is not None
+    """The runs that it is true of."""
 
     def __str__(self) -> str:
         return f"{self.path} {shown(self.accepted)} → {shown(self.current)}"
@@ -62,12 +66,16 @@ class Difference:
 
 def differences(accepted: Snapshot, current: Snapshot, names: Sequence[str]) -> list[Difference]:
     """Every fact that differs, with those of the runs ``names`` that it is true of; settings of protocols and tasks last."""
-    found: dict[tuple[Facet, str, str], tuple[Any, Any, list[str]]] = {}
+    found: dict[tuple[Facet, str, str], tuple[Any, Any, bool, list[str]]] = {}
     for name in names:
-        for (facet, path), old, new in _unequal(_facts(accepted, name), _facts(current, name)):
-            found.setdefault((facet, path, canonical_json([old, new])), (old, new, []))[2].append(name)
+        for (facet, path), old, new, replaced in _unequal(_facts(accepted, name), _facts(current, name)):
+            key = (facet, path, canonical_json([old, new]))
+            found.setdefault(key, (old, new, replaced, []))[-1].append(name)
     return [
-        *(Difference(facet, path, old, new, tuple(of)) for (facet, path, _), (old, new, of) in found.items()),
+        *(
+            Difference(facet, path, old, new, replaced, tuple(of))
+            for (facet, path, _), (old, new, replaced, of) in found.items()
+        ),
         *_record_differences("protocol", accepted.protocols, current.protocols, _users(accepted.scores, "protocol")),
         *_record_differences("task", accepted.tasks, current.tasks, _users(accepted.scores, "task")),
     ]
@@ -87,30 +95,28 @@ def _record_differences(
 ) -> Iterator[Difference]:
     """Of the protocols or tasks that both sides describe."""
     for name in sorted(accepted.keys() & current.keys()):
-        for path, old, new in _unequal(dict(_flat(accepted[name], "")), dict(_flat(current[name], ""))):
+        before, now = dict(_flat(accepted[name], "")), dict(_flat(current[name], ""))
+        for path, old, new, replaced in _unequal(before, now):
             if path not in _BOOKKEEPING:
-                yield Difference(facet, f"{facet} {name}: {path}", old, new, users.get(name, ()))
+                yield Difference(facet, f"{facet} {name}: {path}", old, new, replaced, users.get(name, ()))
 
 
 def _facts(side: Snapshot, name: str) -> dict[tuple[Facet, str], Any]:
     """What made a run's numbers, flat."""
     record = side.runs[name]
-    rows = side.scores[side.scores["name"] == name]
+    data = side.scores.loc[side.scores["name"] == name, "pretrain_dataset"]
     facts: dict[tuple[Facet, str], Any] = {}
-    for section in _SETTINGS:
-        facts |= {("setting", path): value for path, value in _flat(record.get(section), section)}
-    for section in ("machine", "versions"):
-        facts |= {("numerics", path): value for path, value in _flat(record.get(section), section)}
+    if not data.empty:
+        facts["setting", "pre-training data"] = data.iloc[0]
+    for facet, sections in _SECTIONS.items():
+        for section in (section for section in sections if section in record):
+            facts |= {(facet, path): value for path, value in _flat(record[section], section)}
     facts |= {("numerics", path): value for path, value in _flat(side.host, "host")}
-    facts["setting", "pre-training data"] = next(iter(rows["pretrain_dataset"]), None)
-    facts["seed", "seed"] = record.get("seed")
-    facts["code", "pre-training code"] = record.get("code")
-    facts["code", "evaluation code"] = " ".join(record.get("code_hash", [])) or None
     for part in record.get("training", []):
         for corpus in part.get("clips", []):
-            for count in ("allowed", "excluded", "used", "fingerprint"):
-                facts["coverage", f"{part['part']}: {corpus['dataset']}: {count}"] = corpus.get(count)
-    return {key: value for key, value in facts.items() if value is not None and key[1] not in _BOOKKEEPING}
+            where = f"{part['part']}: {corpus['dataset']}"
+            facts |= {("coverage", f"{where}: {fact}"): corpus[fact] for fact in _COVERAGE if fact in corpus}
+    return {key: value for key, value in facts.items() if key[1] not in _BOOKKEEPING}
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -121,10 +127,10 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _unequal(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> Iterator[tuple[Any, Any, Any]]:
+def _unequal(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> Iterator[tuple[Any, Any, Any, bool]]:
     for key in sorted({*before, *now}):
-        if before.get(key) != now.get(key):
-            yield key, before.get(key), now.get(key)
+        if (key in before) != (key in now) or before.get(key) != now.get(key):
+            yield key, before.get(key), now.get(key), key in before and key in now
 
 
 def _users(scores: pd.DataFrame, column: str) -> dict[str, tuple[str, ...]]:
@@ -135,5 +141,5 @@ def _users(scores: pd.DataFrame, column: str) -> dict[str, tuple[str, ...]]:
 
 def shown(value: Any) -> str:
     """A fact as text, cut where it is long."""
-    text = "nothing" if value is None else value if isinstance(value, str) else canonical_json(value)
+    text = value if isinstance(value, str) else canonical_json(value)
     return text if len(text) <= _LONG else f"{text[:_LONG]}…"

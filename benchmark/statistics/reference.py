@@ -20,6 +20,7 @@ from benchmark.statistics.movements import (
 )
 from benchmark.statistics.tolerance import EXACT, Kind, Tolerance
 
+_CODE = {"code": "pre-training code", "code_hash": "evaluation code"}
 _TELLING = ("setting", "protocol", "task", "coverage")
 
 
@@ -112,7 +113,7 @@ def _moved(
 def _cause(cells: Sequence[CellChange], found: Sequence[Difference], kind: str) -> str:
     """What differs and could have moved the cells, the most telling first."""
     telling = [str(difference) for difference in found if difference.facet in _TELLING]
-    code = [difference.path for difference in found if difference.facet == "code"]
+    code = [_CODE[difference.path] for difference in found if difference.facet == "code"]
     hashes = [what for what in HASHES.values() if any(what in cell.differing for cell in cells)]
     sentences = [f"Changed: {', '.join(telling[:3])}."] if telling else []
     sentences += [f"Other {' and '.join(code)}."] if code else []
@@ -148,6 +149,7 @@ def _stale(
     accepted: Snapshot, current: Snapshot, by_run: Mapping[str, Sequence[Difference]], moved: set[str]
 ) -> Iterator[str]:
     """Results that were not made by what they claim to be made by."""
+    scored = set(current.scores["name"])
     for name in inconsistent_runs(current.scores, current.runs):
         yield f"Stale scores: {name} was scored with other weights than its run record holds; evaluate it again."
     for name, found in by_run.items():
@@ -157,7 +159,7 @@ def _stale(
         changed = [str(d) for d in found if d.replaced and d.facet in {"setting", "seed"}]
         if changed and steps_of(run):
             same = accepted.runs[name].get("weights") == run.get("weights")
-            if same or name not in moved:
+            if same or (name in scored and name not in moved):
                 what = "its weights are still the accepted ones" if same else "every score is still the accepted one"
                 yield f"Stale cache: {name} has {', '.join(changed)}, but {what}."
 
