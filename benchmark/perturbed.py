@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, count, islice, product
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Rerun:
 
     scores: pd.DataFrame
     """As ``scores.csv``, every value as text."""
-    trained: Mapping[str, bool] = field(default_factory=dict)
+    trained: Mapping[str, bool]
     """By run name, whether it has pre-training."""
 
 
@@ -110,6 +110,7 @@ def measure_tolerance(
         StaleArtifactError: the profile's data is not prepared.
         ConfigError: an unknown run family.
     """
+    made_by = {"commit": commit(workspace.root), "host": host()}
     ways = perturbations(numerical, seeds, load_params(workspace.root).machine.threads)
     with tempfile.TemporaryDirectory() as folder:
         unperturbed = rerun(workspace, Path(folder) / "unperturbed", None, only)
@@ -117,26 +118,21 @@ def measure_tolerance(
         for way in tqdm(ways, desc="perturbed reruns", unit="run", disable=None):
             scores = rerun(workspace, Path(folder) / way.name, way, only).scores
             movements.append((way.kind, cell_movements(unperturbed.scores, scores)))
-    entries = [
-        {
-            "name": way.name,
-            "kind": way.kind,
-            "cells": len(table),
-            "moved": int((table["moved"] != 0).sum()),
-            "largest": round(float(table["moved"].abs().max()), DECIMALS),
-            "beyond_tolerance_of_the_others": beyond,
-        }
-        for way, (_, table), beyond in zip(
-            ways, movements, beyond_the_others(movements, unperturbed.trained), strict=True
-        )
-    ]
-    record = {
-        "commit": commit(workspace.root),
-        "host": host(),
-        "runs": sorted(unperturbed.trained),
-        "perturbations": entries,
-    }
+    counts = beyond_the_others(movements, unperturbed.trained)
+    measured = [_summary(way, table, beyond) for way, (_, table), beyond in zip(ways, movements, counts, strict=True)]
+    record = {**made_by, "runs": sorted(unperturbed.trained), "perturbations": measured}
     return measure(movements, unperturbed.trained), record
+
+
+def _summary(way: Perturbation, table: pd.DataFrame, beyond: int) -> dict[str, Any]:
+    return {
+        "name": way.name,
+        "kind": way.kind,
+        "cells": len(table),
+        "moved": int((table["moved"] != 0).sum()),
+        "largest": round(float(table["moved"].abs().max()), DECIMALS),
+        "beyond_tolerance_of_the_others": beyond,
+    }
 
 
 def rerun(workspace: Workspace, folder: Path, perturbation: Perturbation | None, only: Sequence[str] = ()) -> Rerun:
