@@ -22,8 +22,8 @@ _MEAN = "mean"
 _NOW = "_now"
 
 Verdict = Literal["within", "fell", "rose", "changed"]
-Limit = Callable[[str, str, str], float]
-"""Test clips that the cells of a run (name, task, protocol) may move."""
+Limit = Callable[[str, str, str, int], float]
+"""Test clips that a cell (name, task, protocol, test clips) may move."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ def paired(accepted: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_movements(accepted: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
-    """``CELL`` and ``moved``, in test clips, of every cell that two score tables share."""
-    return _cells(_shared(paired(accepted, current)))[[*CELL, "moved"]]
+    """``CELL``, ``clips`` and ``moved``, in test clips, of every cell that two score tables share."""
+    return _cells(_shared(paired(accepted, current)))[[*CELL, "clips", "moved"]]
 
 
 def cell_changes(pairs: pd.DataFrame, limit: Limit) -> list[CellChange]:
@@ -167,7 +167,7 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _change(cell: dict[Any, Any], by_cell: Mapping[tuple[str, ...], pd.DataFrame], limit: Limit) -> CellChange:
     rows = by_cell[tuple(cell[column] for column in CELL)]
-    tolerance = limit(cell["name"], cell["task"], cell["protocol"])
+    tolerance = limit(cell["name"], cell["task"], cell["protocol"], int(cell["clips"]))
     differs = (rows["value"] != rows[f"value{_NOW}"]).groupby(rows["fold"]).any()
     return CellChange(
         **{column: cell[column] for column in CELL},

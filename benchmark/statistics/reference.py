@@ -65,10 +65,10 @@ def compare(accepted: Snapshot, current: Snapshot, tolerance: Tolerance) -> Comp
     by_run = {name: [difference for difference in found if name in difference.of] for name in names}
     kinds = {name: kind_of(by_run[name]) for name in names}
 
-    def limit(name: str, task: str, protocol: str) -> float:
+    def limit(name: str, task: str, protocol: str, clips: int) -> float:
         if name not in kinds:
             return EXACT
-        return tolerance.clips(kinds[name], task, protocol, steps_of(accepted.runs[name]) > 0)
+        return tolerance.limit(kinds[name], task, protocol, steps_of(accepted.runs[name]) > 0, clips)
 
     changes = cell_changes(pairs, limit)
     missing = only_on("accepted", pairs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,14 +13,16 @@ import pandas as pd
 EXACT = 0.0
 LEAST = 1.0
 """A single test clip on the decision boundary may always flip."""
-MARGIN = 2.0
+LARGEST = 2.0
 """The largest of a few measured movements is not the largest there can be."""
+SPREAD = 3.0
+"""Standard deviations of the noise of a whole protocol: what few movements on one task may by chance not show."""
 ROUNDING = 1e-9
 """Of test clips, from adding fractions."""
 
 Kind = Literal["numerical", "seed"]
 Movements = tuple[Kind, pd.DataFrame]
-"""A perturbed run's kind, and ``name``, ``task``, ``protocol`` and ``moved`` (test clips) of each of its cells."""
+"""A perturbed run's kind; ``name``, ``task``, ``protocol``, ``clips`` and ``moved`` (test clips) of each of its cells."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class ToleranceRow:
     perturbations: int
     movements: int
     """Of single cells."""
+    clips: int
+    """Test clips of a cell."""
     largest: float
     """Test clips."""
     root_mean_square: float
@@ -47,23 +52,25 @@ class Tolerance:
 
     rows: tuple[ToleranceRow, ...] = ()
 
-    def clips(self, kind: str, task: str, protocol: str, trained: bool) -> float:
-        """Test clips that a cell may move: twice the largest movement measured, and at least one clip.
+    def limit(self, kind: str, task: str, protocol: str, trained: bool, clips: int) -> float:
+        """Test clips that a cell of ``clips`` test clips may move.
 
-        Where a task and protocol was not measured, the largest of the protocol counts, then the largest of all.
+        The largest of: one clip; twice the largest movement measured on the task and protocol; three times the standard
+        deviation of all movements measured under the protocol, which are taken to grow as the root of the clips. Where the
+        protocol was not measured, those of all protocols count.
 
         Returns:
             0 where nothing was measured of this kind, or the comparison is exact.
         """
         rows = [row for row in self.rows if row.kind == kind and row.trained == trained]
         rows = rows or [row for row in self.rows if row.kind == kind]
-        levels = [
-            [row for row in rows if (row.task, row.protocol) == (task, protocol)],
-            [row for row in rows if row.protocol == protocol],
-            rows,
-        ]
-        measured = next((level for level in levels if level), [])
-        return max(LEAST, MARGIN * max(row.largest for row in measured)) if measured else EXACT
+        if not rows:
+            return EXACT
+        rows = [row for row in rows if row.protocol == protocol] or rows
+        largest = [row.largest for row in rows if (row.task, row.protocol) == (task, protocol)]
+        per_clip = sum(row.movements * row.root_mean_square**2 / row.clips for row in rows)
+        spread = math.sqrt(per_clip / sum(row.movements for row in rows) * clips)
+        return max(LEAST, LARGEST * max(largest, default=0.0), SPREAD * spread)
 
 
 def measure(movements: Sequence[Movements], trained: Mapping[str, bool]) -> Tolerance:
@@ -85,6 +92,7 @@ def _row(kind: str, task: str, protocol: str, *, trained: bool, cells: pd.DataFr
         trained,
         perturbations=int(cells["perturbation"].nunique()),
         movements=len(cells),
+        clips=int(cells["clips"].max()),
         largest=float(cells["size"].max()),
         root_mean_square=float(cells["square"].mean() ** 0.5),
     )
@@ -96,7 +104,7 @@ def beyond_the_others(movements: Sequence[Movements], trained: Mapping[str, bool
     for number, (kind, table) in enumerate(movements):
         others = [other for place, other in enumerate(movements) if place != number and other[0] == kind]
         tolerance = measure(others, trained)
-        cells = table[["name", "task", "protocol"]].astype(str).itertuples(index=False)
-        limits = [tolerance.clips(kind, task, protocol, trained[name]) for name, task, protocol in cells]
+        cells = zip(table["name"], table["task"], table["protocol"], table["clips"], strict=True)
+        limits = [tolerance.limit(kind, task, protocol, trained[name], clips) for name, task, protocol, clips in cells]
         counts.append(int((table["moved"].abs().to_numpy() > np.array(limits) + ROUNDING).sum()))
     return counts

@@ -12,31 +12,41 @@ TRAINED = {"simclr-0": True, "logmel-0": False}
 
 def movements(**cells: float) -> Movements:
     rows = [
-        {"name": f"{name}-0", "task": "esc10", "protocol": "linear", "moved": moved} for name, moved in cells.items()
+        {"name": f"{name}-0", "task": "esc10", "protocol": "linear", "clips": 400, "moved": moved}
+        for name, moved in cells.items()
     ]
     return "numerical", pd.DataFrame(rows)
 
 
+def row(task: str, protocol: str, clips: int, largest: float, spread: float) -> ToleranceRow:
+    return ToleranceRow("numerical", task, protocol, True, 6, 12, clips, largest, spread)
+
+
 def test_the_tolerance_is_twice_the_largest_movement_and_at_least_one_clip():
-    found = measure([movements(simclr=3.0, logmel=0.0), movements(simclr=-4.0, logmel=0.0)], TRAINED)
-    assert found.clips("numerical", "esc10", "linear", True) == 8.0
-    assert found.clips("numerical", "esc10", "linear", False) == 1.0
-    row = next(row for row in found.rows if row.trained)
-    assert (row.perturbations, row.movements, row.largest) == (2, 2, 4.0)
-    assert row.root_mean_square == pytest.approx(12.5**0.5)
+    found = measure([movements(simclr=1.0, logmel=0.0), movements(simclr=-4.0, logmel=0.0)], TRAINED)
+    trained = next(row for row in found.rows if row.trained)
+    assert (trained.perturbations, trained.movements, trained.clips, trained.largest) == (2, 2, 400, 4.0)
+    assert trained.root_mean_square == pytest.approx(8.5**0.5)
+    assert found.limit("numerical", "esc10", "linear", True, 400) == pytest.approx(3 * 8.5**0.5)
+    assert measure([movements(simclr=4.0)] * 1 + [movements(simclr=0.0)] * 9, TRAINED).limit(
+        "numerical", "esc10", "linear", True, 400
+    ) == pytest.approx(8.0)
+    assert found.limit("numerical", "esc10", "linear", False, 400) == 1.0
 
 
-def test_what_was_not_measured_takes_the_largest_of_its_protocol_then_of_all():
-    rows = [
-        ToleranceRow("numerical", task, protocol, True, 1, 1, largest, 0.0)
-        for task, protocol, largest in [("esc10", "linear", 2.0), ("us8k", "linear", 3.0), ("esc10", "knn", 9.0)]
-    ]
-    found = Tolerance(tuple(rows))
-    assert found.clips("numerical", "fsdd", "linear", True) == 6.0
-    assert found.clips("numerical", "fsdd", "scratch", True) == 18.0
-    assert found.clips("numerical", "esc10", "linear", False) == 4.0
-    assert found.clips("seed", "esc10", "linear", True) == 0.0
-    assert found.clips("exact", "esc10", "linear", True) == 0.0
+def test_the_spread_is_that_of_the_protocol_and_grows_as_the_root_of_the_clips():
+    found = Tolerance((row("esc10", "linear", 100, 2.0, 1.0), row("us8k", "linear", 400, 2.0, 4.0)))
+    per_clip = ((1 / 100 + 16 / 400) / 2) ** 0.5
+    assert found.limit("numerical", "esc10", "linear", True, 100) == pytest.approx(max(4.0, 3 * per_clip * 10))
+    assert found.limit("numerical", "fsdd", "linear", True, 900) == pytest.approx(3 * per_clip * 30)
+
+
+def test_what_was_not_measured_takes_the_spread_of_what_was():
+    found = Tolerance((row("esc10", "linear", 100, 1.0, 1.0), row("esc10", "knn", 100, 1.0, 2.0)))
+    assert found.limit("numerical", "esc10", "scratch", True, 100) == pytest.approx(3 * 2.5**0.5)
+    assert found.limit("numerical", "esc10", "linear", False, 100) == pytest.approx(3.0)
+    assert found.limit("seed", "esc10", "linear", True, 100) == 0.0
+    assert found.limit("exact", "esc10", "linear", True, 100) == 0.0
 
 
 def test_rows_survive_their_file(tmp_path):
