@@ -78,10 +78,13 @@ def read_tolerance(folder: Path) -> Tolerance:
     return Tolerance(tuple(read_rows(file, ToleranceRow))) if file.exists() else Tolerance()
 
 
-def write_tolerance(folder: Path, tolerance: Tolerance, record: Mapping[str, Any]) -> None:
-    """Write ``tolerance.csv`` and, in ``tolerance.json``, how it was measured."""
-    write_rows(folder / "tolerance.csv", ToleranceRow, tolerance.rows)
-    write_json(folder / "tolerance.json", record)
+def write_tolerance(folder: Path, tolerance: Tolerance, measurement: Mapping[str, Any]) -> None:
+    """Write ``tolerance.csv`` and, in ``tolerance.json``, how it was measured; what was measured of other runs stays."""
+    write_rows(folder / "tolerance.csv", ToleranceRow, read_tolerance(folder).updated(tolerance).rows)
+    file = folder / "tolerance.json"
+    earlier = read_json(file)["measurements"] if file.exists() else []
+    others = [entry for entry in earlier if not set(entry["runs"]) <= set(measurement["runs"])]
+    write_json(file, {"measurements": [*others, measurement]})
 
 
 def accept(workspace: Workspace, allow_dirty: bool = False) -> list[str]:

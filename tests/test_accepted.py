@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.accepted import accept, read_accepted, read_current, reference_folder, write_tolerance
+from benchmark.accepted import accept, read_accepted, read_current, read_tolerance, reference_folder, write_tolerance
 from benchmark.artifacts import read_json, write_json
 from benchmark.errors import ReferenceRunError
 from benchmark.statistics.aggregate import aggregate
@@ -110,7 +110,7 @@ def test_a_tolerance_outlives_a_new_reference_and_older_files_are_named(workspac
     (folder / "figures").mkdir()
     (folder / "figures" / "old.png").write_bytes(b"png")
     assert accept(workspace) == ["figures/old.png"]
-    assert read_accepted(folder)[1] == TOLERANCE
+    assert set(read_accepted(folder)[1].rows) == set(TOLERANCE.rows)
     assert read_json(folder / "accepted.json")["tolerance"]
 
 
@@ -130,3 +130,13 @@ def test_every_reference_of_the_project_is_readable_and_equals_itself(profile: s
     assert found.cells > 100
     if profile == "sandbox":
         assert tolerance != Tolerance()
+
+
+def test_a_measurement_of_some_runs_leaves_that_of_others(tmp_path: Path):
+    write_tolerance(tmp_path, TOLERANCE, {"runs": ["simclr-0", "logmel-0"]})
+    write_tolerance(tmp_path, Tolerance(), {"runs": ["other-0"]})
+    write_tolerance(tmp_path, Tolerance(), {"runs": ["other-0"], "again": True})
+    assert set(read_tolerance(tmp_path).rows) == set(TOLERANCE.rows)
+    measurements = read_json(tmp_path / "tolerance.json")["measurements"]
+    assert [entry["runs"] for entry in measurements] == [["simclr-0", "logmel-0"], ["other-0"]]
+    assert measurements[1]["again"]

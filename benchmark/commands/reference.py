@@ -73,8 +73,11 @@ def tolerance(
     measured, record = measure_tolerance(workspace, runs, seeds, only or [])
     write_tolerance(reference_folder(workspace), measured, record)
     for row in measured.rows:
-        kind = f"{row.kind}, {'trained' if row.trained else 'not trained'}"
-        typer.echo(f"{kind:<24} {row.task:<22} {row.protocol:<18} largest {row.largest:6.1f} test clips")
+        limit = measured.limit(row.kind, row.name, row.task, row.protocol, row.trained, row.clips)
+        typer.echo(
+            f"{row.kind:<10} {row.name:<22} {row.task:<20} {row.protocol:<17} largest {row.largest:5.1f}, tolerance {limit:5.1f} "
+            f"of {row.clips} test clips"
+        )
     for entry in record["perturbations"]:
         typer.echo(
             f"{entry['name']}: {entry['moved']} of {entry['cells']} cells moved, the furthest by {entry['largest']:.1f} test "

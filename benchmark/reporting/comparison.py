@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmark.reporting.formats import Table, as_markdown
+from benchmark.reporting.formats import NOT_ASKED, Table, as_markdown
 from benchmark.statistics.differences import Difference, shown
 from benchmark.statistics.movements import CellChange
 from benchmark.statistics.published import PublishedMatch
-from benchmark.statistics.reference import Comparison
+from benchmark.statistics.reference import CODE, Comparison
 from benchmark.statistics.tolerance import EXACT
 
 SHOWN = 20
@@ -61,19 +61,8 @@ def _bullets(sentences: Sequence[str]) -> str:
 
 
 def _moved(changes: Sequence[CellChange]) -> Table:
-    header = [
-        "Run",
-        "Task",
-        "Protocol",
-        "Metric",
-        "Accepted",
-        "Now",
-        "Test clips",
-        "Points",
-        "Tolerance",
-        "",
-        "Hashes that differ",
-    ]
+    scores = ["Metric", "Accepted", "Now", "Test clips", "Points", "Tolerance", "Verdict"]
+    header = ["Run", "Task", "Protocol", *scores, "Hashes that differ"]
     rows = [
         [
             change.name + ("" if change.variant == "default" else f" ({change.variant})"),
@@ -96,11 +85,12 @@ def _moved(changes: Sequence[CellChange]) -> Table:
 
 def _differs(differences: Sequence[Difference], runs: int) -> Table:
     header = ["What differs", "Accepted", "Now", "Of"]
-    rows = [
-        [d.path, shown(d.accepted), shown(d.current), "all runs" if len(d.of) == runs > 1 else _names(d.of)]
-        for d in differences[:SHOWN]
-    ]
-    notes = [f"{len(differences) - SHOWN} more, in the JSON."] if len(differences) > SHOWN else []
+    facts = [d for d in differences if d.facet != "code"]
+    rows = [[d.path, shown(d.accepted), shown(d.current), _names(d.of, runs)] for d in facts[:SHOWN]]
+    for path, label in CODE.items():
+        if names := sorted(name for d in differences if d.facet == "code" and d.path == path for name in d.of):
+            rows.append([label, NOT_ASKED, "other", _names(names, runs)])
+    notes = [f"{len(facts) - SHOWN} more, in the JSON."] if len(facts) > SHOWN else []
     return Table("differs", "What made these numbers and is not what it was", header, rows, notes)
 
 
@@ -125,5 +115,7 @@ def _interval(match: PublishedMatch) -> str:
     return f"{100 * match.ours:.1f}{bounds}"
 
 
-def _names(names: Sequence[str]) -> str:
+def _names(names: Sequence[str], runs: int) -> str:
+    if len(names) == runs > 1:
+        return "all runs"
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -20,7 +20,8 @@ from benchmark.statistics.movements import (
 )
 from benchmark.statistics.tolerance import EXACT, Kind, Tolerance
 
-_CODE = {"code": "pre-training code", "code_hash": "evaluation code"}
+CODE = {"code": "pre-training code", "code_hash": "evaluation code"}
+"""What a difference of this name in a run's record is."""
 _TELLING = ("setting", "protocol", "task", "coverage")
 
 
@@ -68,7 +69,7 @@ def compare(accepted: Snapshot, current: Snapshot, tolerance: Tolerance) -> Comp
     def limit(name: str, task: str, protocol: str, clips: int) -> float:
         if name not in kinds:
             return EXACT
-        return tolerance.limit(kinds[name], task, protocol, steps_of(accepted.runs[name]) > 0, clips)
+        return tolerance.limit(kinds[name], name, task, protocol, steps_of(accepted.runs[name]) > 0, clips)
 
     changes = cell_changes(pairs, limit)
     missing = only_on("accepted", pairs)
@@ -113,7 +114,7 @@ def _moved(
 def _cause(cells: Sequence[CellChange], found: Sequence[Difference], kind: str) -> str:
     """What differs and could have moved the cells, the most telling first."""
     telling = [str(difference) for difference in found if difference.facet in _TELLING]
-    code = [_CODE[difference.path] for difference in found if difference.facet == "code"]
+    code = [CODE[difference.path] for difference in found if difference.facet == "code"]
     hashes = [what for what in HASHES.values() if any(what in cell.differing for cell in cells)]
     sentences = [f"Changed: {', '.join(telling[:3])}."] if telling else []
     sentences += [f"Other {' and '.join(code)}."] if code else []

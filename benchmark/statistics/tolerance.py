@@ -15,8 +15,8 @@ LEAST = 1.0
 """A single test clip on the decision boundary may always flip."""
 LARGEST = 2.0
 """The largest of a few measured movements is not the largest there can be."""
-SPREAD = 3.0
-"""Standard deviations of the noise of a whole protocol: what few movements on one task may by chance not show."""
+SPREAD = 4.0
+"""Standard deviations of the noise of all tasks: what few movements on one task may by chance not show."""
 ROUNDING = 1e-9
 """Of test clips, from adding fractions."""
 
@@ -27,14 +27,15 @@ Movements = tuple[Kind, pd.DataFrame]
 
 @dataclass(frozen=True)
 class ToleranceRow:
-    """A row of ``tolerance.csv``: movements of all measured runs on one task under one protocol."""
+    """A row of ``tolerance.csv``: what was measured of one run on one task under one protocol."""
 
     kind: str
     """``numerical``: other threads and instruction sets, as another machine has; ``seed``: another seed."""
+    name: str
     task: str
     protocol: str
     trained: bool
-    """Runs with pre-training are noisier than fixed features, and counted apart."""
+    """Whether the run has pre-training."""
     perturbations: int
     movements: int
     """Of single cells."""
@@ -52,25 +53,35 @@ class Tolerance:
 
     rows: tuple[ToleranceRow, ...] = ()
 
-    def limit(self, kind: str, task: str, protocol: str, trained: bool, clips: int) -> float:
+    def limit(self, kind: str, name: str, task: str, protocol: str, trained: bool, clips: int) -> float:
         """Test clips that a cell of ``clips`` test clips may move.
 
-        The largest of: one clip; twice the largest movement measured on the task and protocol; three times the standard
-        deviation of all movements measured under the protocol, which are taken to grow as the root of the clips. Where the
-        protocol was not measured, those of all protocols count.
+        The largest of: one clip; twice the largest movement measured of this run on this task under this protocol; four times
+        the standard deviation of the run's movements under the protocol, which are taken to grow as the root of the clips. A run
+        that was not measured is given what was measured of all that are trained, or are not, as it is; a protocol that was
+        not measured, that of all protocols.
 
         Returns:
             0 where nothing was measured of this kind, or the comparison is exact.
         """
-        rows = [row for row in self.rows if row.kind == kind and row.trained == trained]
-        rows = rows or [row for row in self.rows if row.kind == kind]
+        rows = [row for row in self.rows if row.kind == kind]
+        for column, value in {"trained": trained, "name": name, "protocol": protocol}.items():
+            rows = [row for row in rows if getattr(row, column) == value] or rows
         if not rows:
             return EXACT
-        rows = [row for row in rows if row.protocol == protocol] or rows
-        largest = [row.largest for row in rows if (row.task, row.protocol) == (task, protocol)]
+        here = (name, task, protocol)
+        largest = [row.largest for row in rows if (row.name, row.task, row.protocol) == here]
         per_clip = sum(row.movements * row.root_mean_square**2 / row.clips for row in rows)
         spread = math.sqrt(per_clip / sum(row.movements for row in rows) * clips)
         return max(LEAST, LARGEST * max(largest, default=0.0), SPREAD * spread)
+
+    def updated(self, other: Tolerance) -> Tolerance:
+        """With the runs that ``other`` measured replaced."""
+        measured = {row.name for row in other.rows}
+        kept = [row for row in self.rows if row.name not in measured]
+        return Tolerance(
+            tuple(sorted([*kept, *other.rows], key=lambda row: (row.kind, row.name, row.task, row.protocol)))
+        )
 
 
 def measure(movements: Sequence[Movements], trained: Mapping[str, bool]) -> Tolerance:
@@ -80,16 +91,17 @@ def measure(movements: Sequence[Movements], trained: Mapping[str, bool]) -> Tole
         return Tolerance()
     cells = pd.concat(tables, ignore_index=True)
     cells = cells.assign(trained=cells["name"].map(trained).astype(bool), square=cells["moved"] ** 2)
-    groups = cells.assign(size=cells["moved"].abs()).groupby(["kind", "task", "protocol", "trained"], sort=True)
-    return Tolerance(tuple(_row(*map(str, key[:3]), trained=bool(key[3]), cells=rows) for key, rows in groups))
+    groups = cells.assign(size=cells["moved"].abs()).groupby(["kind", "name", "task", "protocol"], sort=True)
+    return Tolerance(tuple(_row(*map(str, key), cells=rows) for key, rows in groups))
 
 
-def _row(kind: str, task: str, protocol: str, *, trained: bool, cells: pd.DataFrame) -> ToleranceRow:
+def _row(kind: str, name: str, task: str, protocol: str, *, cells: pd.DataFrame) -> ToleranceRow:
     return ToleranceRow(
         kind,
+        name,
         task,
         protocol,
-        trained,
+        trained=bool(cells["trained"].all()),
         perturbations=int(cells["perturbation"].nunique()),
         movements=len(cells),
         clips=int(cells["clips"].max()),
@@ -105,6 +117,6 @@ def beyond_the_others(movements: Sequence[Movements], trained: Mapping[str, bool
         others = [other for place, other in enumerate(movements) if place != number and other[0] == kind]
         tolerance = measure(others, trained)
         cells = zip(table["name"], table["task"], table["protocol"], table["clips"], strict=True)
-        limits = [tolerance.limit(kind, task, protocol, trained[name], clips) for name, task, protocol, clips in cells]
+        limits = [tolerance.limit(kind, *cell[:3], trained[cell[0]], cell[3]) for cell in cells]
         counts.append(int((table["moved"].abs().to_numpy() > np.array(limits) + ROUNDING).sum()))
     return counts

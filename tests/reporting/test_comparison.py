@@ -38,6 +38,15 @@ def test_a_difference_of_all_runs_is_one_row():
     assert "4 runs by the numerical tolerance" in text
 
 
+def test_other_code_is_one_row_whatever_its_hashes():
+    current = finished()
+    for name in RUNS:
+        current = with_record(current, name, code=f"edited {name}")
+    text = as_text("test", compare(finished(), current, TOLERANCE), [])
+    assert "| pre-training code | – | other | all runs |" in text
+    assert "passed" in text
+
+
 def test_long_tables_are_cut_and_the_json_is_not():
     current = replace(moved(finished(), {}, -30), host={})
     copies = compare(finished(), current, TOLERANCE)
