@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from benchmark.commands import claims, datasets, leaks, plugins, tables
+from benchmark.commands import claims, datasets, leaks, plugins, reference, tables
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
@@ -142,6 +142,9 @@ app.command("claims")(claims.claims)
 app.command("leaks")(leaks.leaks)
 app.command("new")(plugins.new)
 app.command("check")(plugins.check)
+app.command("compare")(reference.compare)
+app.command("accept")(reference.accept)
+app.command("tolerance")(reference.tolerance)
 
 
 @app.command()

@@ -41,3 +41,7 @@ class DownloadError(BenchmarkError):
 
 class AccessError(BenchmarkError):
     """Data that only its user can get: behind a form or a login, or collected by hand."""
+
+
+class ReferenceRunError(BenchmarkError):
+    """There is no accepted run, or the present results cannot become one."""

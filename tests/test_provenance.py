@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from benchmark.provenance import commit, machine, versions
+from benchmark.provenance import commit, host, machine, versions
 
 
 def test_versions_name_the_libraries_that_decide_the_numbers():
@@ -26,8 +26,17 @@ def test_a_changed_checkout_says_so(tmp_path: Path):
     assert len(clean) == 40
     (tmp_path / "file").write_text("2")
     assert commit(tmp_path) == clean + "+changes"
+    assert commit(tmp_path, ignoring=["file"]) == clean
+    assert commit(tmp_path, ignoring=["fil"]) == clean + "+changes"
 
 
 def test_the_machine_is_named():
     assert machine()["processor"]
     assert machine()["cores"] >= 1
+
+
+def test_a_host_also_names_its_vector_instructions():
+    assert host().items() >= machine().items()
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    assert all(name in flags for name in host()["instructions"].split())
+    assert ("avx2" in host()["instructions"].split()) == (" avx2 " in flags)

@@ -152,7 +152,7 @@ def write_run(workspace: Workspace, family: str, run: Run, seed: int) -> None:
             continue
         for fold, rows in clips.groupby("fold"):
             value = float((rows["label"] == rows["prediction"]).mean())
-            hashes = {"weights_hash": "w", "data_hash": "d", "protocol_hash": "p", "code_hash": "c"}
+            hashes = {"weights_hash": f"w{seed}", "data_hash": "d", "protocol_hash": "p", "code_hash": "c"}
             row = common | hashes | {"fold": fold, "n": len(rows), "status": "ok"}
             scores.append(row | {"variant": "default", "value": value})
             scores += [row | {"variant": f"step={step}", "value": value / 2} for step in run.snapshots]
@@ -192,6 +192,7 @@ def _record(run: Run, seed: int) -> dict[str, Any]:
         "reason": run.reason,
         "device": None if run.reason else "cpu",
         "versions": {"torch": "2.11.0"},
+        "key": f"key{seed}",
         "seed": seed,
         "training": [] if run.reason else [_part_summary(run)],
         "parts": [] if run.reason else [{"part": "all", "file": "all.safetensors", "weights": f"w{seed}"}],
