@@ -25,7 +25,7 @@ repro: $(STAMP)
 	dvc repro --keep-going
 
 test: $(STAMP)
-	python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 test-fast: $(STAMP)
 	python -m pytest -m "not slow"

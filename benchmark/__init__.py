@@ -27,6 +27,7 @@ EXPORTS: dict[str, str] = {
     "LogMelConfig": "benchmark.signal.frontend",
     "LogMelEncoder": "benchmark.signal.encoder",
     "LogMelEncoderConfig": "benchmark.signal.encoder",
+    "MEDIA": "benchmark.corpus.layout",
     "Method": "benchmark.pretraining.method",
     "MethodConfig": "benchmark.config",
     "Positive": "benchmark.config",
@@ -36,11 +37,15 @@ EXPORTS: dict[str, str] = {
     "Training": "benchmark.config",
     "audio_files": "benchmark.corpus.layout",
     "calibrate_batchnorm": "benchmark.signal.calibration",
+    "check_labels": "benchmark.corpus.layout",
     "clip_log_mel": "benchmark.signal.pooling",
     "draw_recording": "benchmark.corpus.synthesis",
+    "draw_voice": "benchmark.corpus.synthesis",
     "isolated_torch_seed": "benchmark.seeding",
+    "languages": "benchmark.corpus.synthesis",
     "match_audio": "benchmark.corpus.layout",
     "mix_back": "benchmark.signal.augment",
+    "music_styles": "benchmark.corpus.synthesis",
     "numpy_stream": "benchmark.seeding",
     "place_in_noise": "benchmark.corpus.synthesis",
     "pool_frames": "benchmark.signal.pooling",
@@ -48,11 +53,23 @@ EXPORTS: dict[str, str] = {
     "random_gain": "benchmark.signal.augment",
     "random_noise": "benchmark.signal.augment",
     "random_resized_crop": "benchmark.signal.augment",
+    "read_lines": "benchmark.corpus.layout",
     "read_metadata": "benchmark.corpus.layout",
+    "sound_clip": "benchmark.corpus.synthesis",
+    "shuffled": "benchmark.corpus.layout",
     "sound_kinds": "benchmark.corpus.synthesis",
+    "synthesise_babble": "benchmark.corpus.synthesis",
+    "synthesise_music": "benchmark.corpus.synthesis",
+    "synthesise_noise": "benchmark.corpus.synthesis",
+    "synthesise_note": "benchmark.corpus.synthesis",
     "synthesise_sound": "benchmark.corpus.synthesis",
     "synthesise_speech": "benchmark.corpus.synthesis",
+    "synthesise_word": "benchmark.corpus.synthesis",
+    "timbres": "benchmark.corpus.synthesis",
     "torch_stream": "benchmark.seeding",
+    "translate_labels": "benchmark.corpus.layout",
+    "words": "benchmark.corpus.synthesis",
+    "write_audio": "benchmark.corpus.synthesis",
     "write_wav": "benchmark.corpus.synthesis",
 }
 """Public name -> module; the plan's code closures resolve ``from benchmark import ...`` through it."""
@@ -76,14 +93,31 @@ if TYPE_CHECKING:
     from benchmark.config import MethodConfig as MethodConfig
     from benchmark.config import Positive as Positive
     from benchmark.config import Training as Training
+    from benchmark.corpus.layout import MEDIA as MEDIA
     from benchmark.corpus.layout import audio_files as audio_files
+    from benchmark.corpus.layout import check_labels as check_labels
     from benchmark.corpus.layout import match_audio as match_audio
+    from benchmark.corpus.layout import read_lines as read_lines
     from benchmark.corpus.layout import read_metadata as read_metadata
+    from benchmark.corpus.layout import shuffled as shuffled
+    from benchmark.corpus.layout import translate_labels as translate_labels
     from benchmark.corpus.synthesis import draw_recording as draw_recording
+    from benchmark.corpus.synthesis import draw_voice as draw_voice
+    from benchmark.corpus.synthesis import languages as languages
+    from benchmark.corpus.synthesis import music_styles as music_styles
     from benchmark.corpus.synthesis import place_in_noise as place_in_noise
+    from benchmark.corpus.synthesis import sound_clip as sound_clip
     from benchmark.corpus.synthesis import sound_kinds as sound_kinds
+    from benchmark.corpus.synthesis import synthesise_babble as synthesise_babble
+    from benchmark.corpus.synthesis import synthesise_music as synthesise_music
+    from benchmark.corpus.synthesis import synthesise_noise as synthesise_noise
+    from benchmark.corpus.synthesis import synthesise_note as synthesise_note
     from benchmark.corpus.synthesis import synthesise_sound as synthesise_sound
     from benchmark.corpus.synthesis import synthesise_speech as synthesise_speech
+    from benchmark.corpus.synthesis import synthesise_word as synthesise_word
+    from benchmark.corpus.synthesis import timbres as timbres
+    from benchmark.corpus.synthesis import words as words
+    from benchmark.corpus.synthesis import write_audio as write_audio
     from benchmark.corpus.synthesis import write_wav as write_wav
     from benchmark.errors import BenchmarkError as BenchmarkError
     from benchmark.errors import ConfigError as ConfigError

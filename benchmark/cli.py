@@ -12,9 +12,11 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from benchmark.commands import reference
+from benchmark.commands import claims, leaks, reference, tables
+from benchmark.commands.common import ProfileOption
+from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
-from benchmark.workspace import Workspace, project_root
+from benchmark.workspace import project_root
 
 app = typer.Typer(
     help="A reproducibility benchmark for self-supervised audio representation learning.",
@@ -23,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-ProfileOption = Annotated[Optional[str], typer.Option(help="Profile; default: the selected one in params.yaml.")]  # noqa: UP045
 RunOption = Annotated[str, typer.Option(help="Run and seed, e.g. simclr_us8k-0.")]
 
 
@@ -131,12 +132,13 @@ def aggregate(profile: ProfileOption = None) -> None:
     aggregate_stage(_workspace(profile))
 
 
-@app.command()
-def tables(study: Annotated[str, typer.Option(help="Study id.")], profile: ProfileOption = None) -> None:
-    """A study's tables and figures (a stage)."""
-    from benchmark.stages import tables_stage
-
-    tables_stage(_workspace(profile), study)
+app.command("tables")(tables.tables)
+app.command("errata")(tables.errata)
+app.command("claims")(claims.claims)
+app.command("leaks")(leaks.leaks)
+app.command("compare")(reference.compare)
+app.command("accept")(reference.accept)
+app.command("tolerance")(reference.tolerance)
 
 
 @app.command()
@@ -189,17 +191,6 @@ def timings(profile: ProfileOption = None) -> None:
     typer.echo(
         f"{sum(record['seconds'] for record in records):9.1f} s {peak:7d} MiB  total of {len(records)} stages, peak of one"
     )
-
-
-app.command("compare")(reference.compare)
-app.command("accept")(reference.accept)
-app.command("tolerance")(reference.tolerance)
-
-
-def _workspace(profile: str | None) -> Workspace:
-    from benchmark.plan import selected_workspace
-
-    return selected_workspace(profile)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:

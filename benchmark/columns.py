@@ -32,6 +32,11 @@ PREDICTION_COLUMNS = [
         "group",
         "label",
         "prediction",
+        "credit",
+        "mass",
     ),
 ]
-"""Test clips only; labels and predictions are class indices."""
+"""Test clips only; labels and predictions are class indices, of a multi-label task -1 and the class of the highest score.
+
+Over the clips of a fold the sum of ``credit`` by that of ``mass`` is the task's headline metric, also, to first order, when clips
+are resampled (see ``evaluation.contributions``)."""

@@ -18,6 +18,8 @@ from benchmark.errors import ConfigError
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The safe loader; in C where the library has it, ten times faster."""
 
 
 class Config(BaseModel):
@@ -88,6 +90,9 @@ class Protocol(Config):
     batch_size: Count = 256
     neighbours: tuple[Count, ...] = Field((), description="knn: k grid, chosen on validation")
     shuffled_labels: bool = Field(False, description="control: permute the training labels; must score at chance")
+    details: bool = Field(
+        False, description="also score single classes, fold by fold: precision, recall, F1, confusions"
+    )
 
     @model_validator(mode="after")
     def _grids(self) -> Protocol:
@@ -244,7 +249,7 @@ def load_yaml(path: Path) -> Any:
         ConfigError: it is missing or does not parse.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist.") from error
     except yaml.YAMLError as error:

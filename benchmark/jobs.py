@@ -81,6 +81,10 @@ class EvaluateJob(Job):
     pretrain_dataset: str
     variant: str
     transductive: bool
+    seen: tuple[CorpusRef, ...] = Field(
+        (),
+        description="of a transductive run, the corpora that pre-training read without leaving out what is evaluated",
+    )
     tasks: tuple[TaskRef, ...]
     protocols: dict[str, Protocol]
     snapshot_protocol: str = Field(description="under which snapshots of the run are scored")
@@ -106,6 +110,9 @@ class ReportJob(Config):
     bootstrap: int
     studies: tuple[str, ...]
     runs: dict[str, dict[str, ReportRun]] = Field(description="study -> run family -> facts")
+    metrics: dict[str, str] = Field(
+        default_factory=dict, description="headline metric by task, where it is not accuracy"
+    )
     code: str
 
 

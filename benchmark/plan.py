@@ -14,12 +14,13 @@ from benchmark import registry
 from benchmark.artifacts import content_hash, hash_file, read_json, write_json
 from benchmark.closure import code_hash
 from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params, load_study
+from benchmark.corpus.splits import missing_classes, official_classes
 from benchmark.errors import ConfigError
 from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
 from benchmark.resolve import Request, Resolved, resolve
-from benchmark.workspace import Workspace, project_root
+from benchmark.workspace import Workspace
 
 RENDERERS = ["benchmark.reporting.report", "benchmark.reporting.figures", "benchmark.reporting.tables"]
 
@@ -97,19 +98,6 @@ def check_active(root: Path, params: Params, name: str) -> None:
         )
 
 
-def selected_workspace(profile: str | None) -> Workspace:
-    """The workspace of a profile, by default of the one that ``params.yaml`` selects.
-
-    Raises:
-        ConfigError: there is no such profile, or no project here.
-    """
-    root = project_root()
-    params = load_params(root)
-    name = profile or params.profile[0]
-    profile_of(params, name)
-    return Workspace(root, name)
-
-
 class Planner:
     """Builds the jobs of one profile."""
 
@@ -158,6 +146,7 @@ class Planner:
                     pretrain_dataset="+".join(_sources(spec)) or "none",
                     variant=spec.variant,
                     transductive=spec.transductive,
+                    seen=tuple(self._refs(spec.data, rate)) if spec.transductive else (),
                     tasks=tuple(self._task_ref(task, rate) for task in spec.evaluate),
                     protocols=protocols,
                     snapshot_protocol=spec.protocols[0],
@@ -182,8 +171,12 @@ class Planner:
             bootstrap=self.profile.bootstrap,
             studies=self.profile.studies,
             runs=runs,
+            metrics={task: _task(task).metric for task in self._tasks() if _task(task).metric != "accuracy"},
             code=self._reporting_code(["benchmark.statistics.aggregate"]),
         )
+
+    def _tasks(self) -> list[str]:
+        return sorted({task for entry in self.entries for task in entry.spec.evaluate})
 
     def write(self) -> None:
         """Write every job to ``build/<profile>/plan/``."""
@@ -280,9 +273,9 @@ class Planner:
         task = _task(name)
         corpus = self._ref(task.dataset, rate)
         dataset: Dataset = registry.load("dataset", task.dataset)
-        classes = dataset.labels[task.label]
+        classes = official_classes(task, dataset)
         present = self.manifest(task.dataset, rate).get("classes", {}).get(task.label, classes)
-        absent = [] if task.only or corpus.absent else [label for label in classes if label not in present]
+        absent = [] if corpus.absent else missing_classes(task, dataset, present, corpus.standin)
         return TaskRef(
             task=name,
             record={**asdict(task), "classes": classes},

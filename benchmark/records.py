@@ -69,6 +69,10 @@ class Dataset(ABC):
     """Label columns of the clips table and their classes in the official, fixed order."""
     multi_labels: ClassVar[dict[str, tuple[str, ...]]] = {}
     """Columns whose cells hold any number of classes, joined by ``|``, and their classes in the official, fixed order."""
+    sparse_labels: ClassVar[frozenset[str]] = frozenset()
+    """Columns of ``labels`` whose classes are a scale (MIDI pitch), not every step of which need have a clip."""
+    standin_classes: ClassVar[dict[str, tuple[str, ...]]] = {}
+    """The classes that the stand-in holds, of columns of ``labels`` with too many to hold them all."""
     expected_clips: ClassVar[int]
     expected_splits: ClassVar[dict[str, int]] = {}
     """Clips of each value of ``split`` (or ``fold``), where a source states them."""

@@ -55,7 +55,8 @@ def _one_step(job: PretrainJob, batch_size: int) -> tuple[int, float | None]:
         request = method.crops()
         waveforms = 0.1 * torch.randn(batch_size, request.views, request.samples, generator=generator)
         labels = torch.arange(batch_size) % 10 if method_class.needs_labels else None
-        batch = Batch(waveforms, torch.full((batch_size,), request.samples), labels)
+        positions = torch.rand(batch_size, request.views, generator=generator)
+        batch = Batch(waveforms, torch.full((batch_size,), request.samples), labels, positions)
         optimizer = build_optimizer(job.training, method)
         step = method.train().step(batch, generator)
         step.loss.backward()

@@ -1,4 +1,4 @@
-"""Contrastive losses as pure functions of embeddings."""
+"""Losses as pure functions of embeddings."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
         similarity = (views @ views.T / temperature).masked_fill(_diagonal(views), float("-inf"))
         partner = torch.arange(count, device=views.device).roll(count // 2)
         return functional.cross_entropy(similarity, partner)
+
+
+def triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """Mean of max(0, |a - p|^2 - |a - n|^2 + margin) over the rows of three ``(N, D)`` (Jansen et al. 2018, equation 1)."""
+    closer = (anchor - positive).square().sum(dim=1)
+    further = (anchor - negative).square().sum(dim=1)
+    return (closer - further + margin).clamp_min(0.0).mean()
 
 
 def _diagonal(views: Tensor) -> Tensor:

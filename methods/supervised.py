@@ -34,7 +34,10 @@ class SupervisedConfig(MethodConfig):
 
 
 class Supervised(Method):
-    """One random crop a clip; cross entropy of a linear classifier on the embedding."""
+    """One random crop a clip; cross entropy of a linear classifier on the embedding.
+
+    Where a clip has any number of classes, the mean over classes of their binary cross entropies (srivastava2022 trains so).
+    """
 
     Config: ClassVar[type[SupervisedConfig]] = SupervisedConfig
     default_training: ClassVar[Training] = Training(optimizer="adam", lr=1e-4, batch_size=256, steps=100_000)
@@ -59,6 +62,8 @@ class Supervised(Method):
         """Cross entropy of the batch; collapse is not watched, as two classes may well lie on a line."""
         assert batch.labels is not None
         logits = self.classifier(self._embed(batch, generator)).float()
+        if batch.labels.ndim == 2:
+            return Step(functional.binary_cross_entropy_with_logits(logits, batch.labels.float()))
         accuracy = (logits.detach().argmax(dim=1) == batch.labels).float().mean()
         return Step(functional.cross_entropy(logits, batch.labels), logs={"accuracy": accuracy})
 

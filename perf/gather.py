@@ -10,6 +10,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import soundfile
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -19,6 +20,7 @@ from benchmark.corpus.prepare import prepare
 from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import Corpus
 from benchmark.seeding import numpy_stream
+from benchmark.signal.crops import independent_starts
 from perf.measure import alternate, report
 
 RATE = 16_000
@@ -49,11 +51,12 @@ def drain(loader: DataLoader[torch.Tensor]) -> None:
 
 
 def gather(corpus: Corpus, epochs: int) -> None:
+    samples = corpus.clips["samples"].to_numpy(np.int64)
     for epoch in range(epochs):
         order = numpy_stream(0, "gather", epoch).permutation(len(corpus))
         for first in range(0, len(order), BATCH):
             rows = order[first : first + BATCH]
-            starts = corpus.random_starts(numpy_stream(0, "gather", epoch, first), rows, 1, CROP)[:, 0]
+            starts = independent_starts(numpy_stream(0, "gather", epoch, first), samples[rows] - CROP, 1)[:, 0]
             corpus.gather(rows, starts, CROP)
 
 

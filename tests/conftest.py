@@ -21,6 +21,11 @@ def real_audio_folder() -> Path | None:
     return None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first, so that of two processes none is left alone with one at the end."""
+    items.sort(key=lambda item: "pipeline" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def real_audio() -> Path:
     """The folder with ESC-50-master, UrbanSound8K and free-spoken-digit-dataset-master, or a skip that says so."""

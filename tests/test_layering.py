@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LAYERS = ["corpus", "signal", "pretraining", "evaluation", "statistics", "reporting"]
+LAYERS = ["published", "corpus", "signal", "pretraining", "evaluation", "statistics", "reporting"]
 ABOVE = {"cli", "commands", "accepted", "perturbed", "stages", "plan", "overview", "smoke", "selection", "resolve"}
 
 

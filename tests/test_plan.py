@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.artifacts import write_json
+from benchmark import registry
+from benchmark.artifacts import read_json, write_json
 from benchmark.config import load_params
 from benchmark.errors import ConfigError
 from benchmark.jobs import EvaluateJob, PretrainJob, read_job
@@ -126,6 +127,21 @@ def test_absent_data_is_told_not_raised(root: Path):
     absent = {ref.task: ref.corpus.absent for ref in evaluate["logmel_statistics-0"].tasks}
     assert absent["us8k"] == "no folder UrbanSound8K"
     assert absent["esc10"] == ""
+
+
+@pytest.mark.parametrize(("standin", "blocked"), [(True, False), (False, True)])
+def test_a_standin_lacks_classes_where_its_dataset_says_so(
+    root: Path, monkeypatch: pytest.MonkeyPatch, standin: bool, blocked: bool
+):
+    monkeypatch.setattr(type(registry.load("dataset", "fsdd")), "standin_classes", {"digit": ("3", "7")})
+    plan = planner(root)
+    for file in plan.workspace.manifest("fsdd", 16_000).parent.glob("fsdd-*.json"):
+        classes = {"digit": {"3": 5, "7": 5}, "speaker": {"theo": 10}}
+        write_json(file, {**read_json(file), "standin": standin, "classes": classes})
+    _, evaluate = jobs(Planner(plan.workspace, load_params(root)))
+    missing = {ref.task: ref.missing for ref in evaluate["logmel_statistics-0"].tasks}
+    assert missing["fsdd_digit"] == ("the data lacks 8 of 10 classes, '0' for one" if blocked else "")
+    assert missing["fsdd_speaker"] == "the data lacks 5 of 6 classes, 'george' for one"
 
 
 def test_a_rate_that_no_corpus_has_is_refused(root: Path):

@@ -1,1 +1,1 @@
-"""Commands that a person runs beside the pipeline, one module a topic; heavy imports wait for their command."""
+"""Commands of the command line, one module a topic; heavy imports wait inside the functions."""

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-ProfileOption = Annotated[Optional[str], typer.Option(help="Profile; default: the selected one in params.yaml.")]  # noqa: UP045
+from benchmark.commands.common import ProfileOption, chosen_workspace
 
 
 def compare(
@@ -16,22 +16,25 @@ def compare(
     out: Annotated[Optional[Path], typer.Option(help="Where compare.md and compare.json go.")] = None,  # noqa: UP045
 ) -> None:
     """Set the present scores against the accepted run and the published numbers; exit code 1 on a regression."""
+    import pandas as pd
+
     from benchmark.accepted import read_accepted, read_current, reference_folder
     from benchmark.artifacts import write_json, write_text
-    from benchmark.plan import selected_workspace
+    from benchmark.published.results import RESULTS_FILE, load_published_results
     from benchmark.reporting.comparison import as_record, as_text
-    from benchmark.statistics.inputs import read_table, scores_folder
-    from benchmark.statistics.published import COLUMNS, published_matches
+    from benchmark.statistics.inputs import scores_folder
+    from benchmark.statistics.published import published_matches
     from benchmark.statistics.reference import compare as set_side_by_side
     from benchmark.statistics.rows import AccuracyRow, read_rows
 
-    workspace = selected_workspace(profile)
+    workspace = chosen_workspace(profile)
     accepted, tolerance = read_accepted(reference or reference_folder(workspace))
     current = read_current(workspace)
     comparison = set_side_by_side(accepted, current, tolerance)
-    file = workspace.root / "results" / "published" / "published_results.csv"
     summary = read_rows(scores_folder(workspace) / "summary.csv", AccuracyRow)
-    published = published_matches(summary, current.scores, read_table(file, COLUMNS)) if file.exists() else []
+    printed = load_published_results(workspace.root) if (workspace.root / RESULTS_FILE).exists() else pd.DataFrame()
+    metrics = {task: record["metric"] for task, record in current.tasks.items()}
+    published = published_matches(summary, current.scores, printed, metrics)
     text = as_text(workspace.profile, comparison, published)
     folder = out or workspace.results / "compare"
     write_text(folder / "compare.md", text)
@@ -49,9 +52,8 @@ def accept(
     """Record the present scores, with what made them, as the accepted run of the profile."""
     from benchmark.accepted import accept as record
     from benchmark.accepted import reference_folder
-    from benchmark.plan import selected_workspace
 
-    workspace = selected_workspace(profile)
+    workspace = chosen_workspace(profile)
     beside = record(workspace, allow_dirty)
     typer.echo(f"Accepted: {reference_folder(workspace).relative_to(workspace.root)}; commit it.")
     if beside:
@@ -67,19 +69,16 @@ def tolerance(
     """Measure how far noise moves the scores, in test clips, and record it beside the accepted run."""
     from benchmark.accepted import reference_folder, write_tolerance
     from benchmark.perturbed import measure_tolerance
-    from benchmark.plan import selected_workspace
 
-    workspace = selected_workspace(profile)
+    workspace = chosen_workspace(profile)
     measured, record = measure_tolerance(workspace, runs, seeds, only or [])
     write_tolerance(reference_folder(workspace), measured, record)
     for row in measured.rows:
-        limit = measured.limit(row.kind, row.name, row.task, row.protocol, row.trained, row.clips)
-        typer.echo(
-            f"{row.kind:<10} {row.name:<22} {row.task:<20} {row.protocol:<17} largest {row.largest:5.1f}, tolerance {limit:5.1f} "
-            f"of {row.clips} test clips"
-        )
+        limit = measured.limit(row.kind, row.name, row.task, row.protocol, row.metric, row.trained, row.clips)
+        cell = f"{row.kind:<10} {row.name:<22} {row.task:<20} {row.protocol:<17} {row.metric:<20}"
+        typer.echo(f"{cell} largest {row.largest:5.1f}, tolerance {limit:5.1f} of {row.clips} test clips")
     for entry in record["perturbations"]:
-        typer.echo(
-            f"{entry['name']}: {entry['moved']} of {entry['cells']} cells moved, the furthest by {entry['largest']:.1f} test "
-            f"clips; {entry['beyond_tolerance_of_the_others']} beyond the tolerance that the other reruns give"
-        )
+        beyond = entry["beyond_tolerance_of_the_others"]
+        held = "" if beyond is None else f"; {beyond} beyond the tolerance that the other reruns give"
+        moved = f"{entry['moved']} of {entry['cells']} cells moved, the furthest by {entry['largest']:.1f} test clips"
+        typer.echo(f"{entry['name']}: {moved}{held}")

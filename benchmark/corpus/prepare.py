@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from benchmark.artifacts import Arrays, Cache, atomic_path, content_hash, hash_file, write_json
 from benchmark.corpus.chunks import Chunk, split_into_chunks
+from benchmark.corpus.splits import CHECKSUM, JOIN
 from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import CLIPS, FORMAT, MANIFEST
 from benchmark.errors import DataError, StaleArtifactError
@@ -28,6 +29,9 @@ from benchmark.workspace import Workspace
 SHARD_BYTES = 1 << 30
 
 _KIND = "prepare"
+
+_CHECKSUM_BYTES = 8
+"""Two of two million different clips have the same checksum with a probability of one in ten million."""
 
 
 def prepare(
@@ -129,12 +133,13 @@ def _run(pending: list[Chunk], workers: int) -> Iterator[int]:
 
 
 class _Packed:
-    """What packing found out: the shards; samples and clipped samples of each clip; a hash of the whole stream."""
+    """What packing found out: the shards; samples, clipped samples and checksum of each clip; a hash of the whole stream."""
 
     def __init__(self) -> None:
         self.shards: list[dict[str, Any]] = []
         self.samples: list[int] = []
         self.clipped: list[int] = []
+        self.checksums: list[str] = []
         self.audio = hashlib.blake2b(digest_size=16)
 
 
@@ -173,6 +178,7 @@ def _clips(chunks: Iterable[Chunk], packed: _Packed) -> Iterator[memoryview]:
         packed.samples += arrays["samples"].tolist()
         packed.clipped += arrays["clipped"].tolist()
         for clip in np.split(arrays["audio"], np.cumsum(arrays["samples"])[:-1]):
+            packed.checksums.append(hashlib.blake2b(clip.data, digest_size=_CHECKSUM_BYTES).hexdigest())
             yield clip.data.cast("B")
 
 
@@ -191,7 +197,7 @@ def _finish(
     """Write the clips table and, last, the manifest."""
     clips = kept.assign(samples=np.array(packed.samples, np.int64))
     with atomic_path(out / CLIPS) as temporary:
-        clips.to_parquet(temporary, index=False)
+        clips.assign(**{CHECKSUM: packed.checksums}).to_parquet(temporary, index=False)
     content = {
         "audio": packed.audio.hexdigest(),
         "clips": hashlib.blake2b(clips.to_csv(index=False).encode(), digest_size=16).hexdigest(),
@@ -206,8 +212,14 @@ def _finish(
         "source": {"title": dataset.title, "homepage": dataset.homepage, "licence": dataset.licence},
         "samples": int(clips["samples"].sum()),
         "coverage": {"clips": len(clips), "expected_clips": dataset.expected_clips, "groups": clips["group"].nunique()},
-        "classes": {label: _counts(clips, label) for label in dataset.labels},
-        "parts": {column: _counts(clips, column) for column in ("fold", "split") if column in clips},
+        "classes": {
+            **{label: _counts(clips[label]) for label in dataset.labels},
+            **{
+                label: _counts(clips[label].str.split(JOIN).explode().replace("", None))
+                for label in dataset.multi_labels
+            },
+        },
+        "parts": {column: _counts(clips[column]) for column in ("fold", "split") if column in clips},
         "clipped": {"clips": int(np.count_nonzero(packed.clipped)), "samples": sum(packed.clipped)},
         "dropped": [
             {"clip_id": row.clip_id, "path": row.path, "reason": dataset.known_bad[str(row.path)]}
@@ -222,5 +234,5 @@ def _finish(
     return manifest
 
 
-def _counts(clips: pd.DataFrame, column: str) -> dict[str, int]:
-    return {str(value): int(count) for value, count in clips[column].value_counts().items()}
+def _counts(values: pd.Series) -> dict[str, int]:
+    return {str(value): int(count) for value, count in values.value_counts().items()}

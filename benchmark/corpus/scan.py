@@ -36,5 +36,9 @@ def scan(dataset: Dataset, raw_root: Path, data: Literal["standin", "real"], see
 
 def standin_fingerprint(dataset: Dataset, seed: int) -> str:
     """Hash of all that a stand-in's bytes depend on: the dataset, the seed, and the code that writes it."""
-    writer = inspect.getsource(sys.modules[type(dataset).__module__])
-    return content_hash([dataset.id, seed, writer, hash_file(Path(synthesis.__file__))])
+    writers = [
+        inspect.getsource(sys.modules[kind.__module__])
+        for kind in type(dataset).__mro__
+        if issubclass(kind, Dataset) and kind is not Dataset
+    ]
+    return content_hash([dataset.id, seed, writers, hash_file(Path(synthesis.__file__))])

@@ -5,18 +5,27 @@ Everything here is a pure function of the clips table, the task and a seed, so a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from benchmark.errors import DataError
 from benchmark.records import Dataset, Task
 from benchmark.seeding import numpy_stream
 
 Rows = NDArray[np.int64]
+Targets = NDArray[np.integer]
+"""Class indices ``(n,)``, or for a multi-label task zeros and ones ``(n, C)``."""
+
+JOIN = "|"
+"""Between the classes in a cell of a multi-label column."""
+
+CHECKSUM = "checksum"
+"""Column of the clips table that identifies a clip's samples."""
 
 VALIDATION = 0.2
 """Share of each class's training clips that the inner validation part aims at."""
@@ -44,10 +53,15 @@ def folds(task: Task, clips: pd.DataFrame, seed: int) -> list[Fold]:
     """The official folds of ``task``, or its one official split, each with a validation part.
 
     Where the official division has no validation part, about a fifth of the training part becomes one: whole groups,
-    drawn by ``seed``, class by class as evenly as groups allow, and never a class's last group.
+    drawn by ``seed``, class by class as evenly as groups allow, and never a class's last group. A multi-label clip counts
+    for each of its classes; there a class of a single group stays in the training part, and one that nobody trains on is
+    scored all the same.
+
+    Training clips that share a group with the test part, or are identical to one of its clips, are left out.
 
     Raises:
-        DataError: a part is empty, a class of the test part is not in the training part, or a class has too few groups.
+        DataError: a part is empty; or, unless clips have several labels, a class of the test part is not in the training part
+            or has too few groups.
     """
     rows = selected(task, clips)
     part = clips[task.fold_column or task.split_column].to_numpy(dtype=object)[rows]
@@ -73,59 +87,140 @@ def selected(task: Task, clips: pd.DataFrame) -> Rows:
     return np.flatnonzero(mask)
 
 
-def classes(task: Task, dataset: Dataset, clips: pd.DataFrame) -> tuple[str, ...]:
-    """The task's classes in the dataset's official order; those of its own clips where it selects a subset.
+def missing_classes(task: Task, dataset: Dataset, present: Container[str], standin: bool) -> list[str]:
+    """The task's classes, in the official order, that its data ought to hold and that are not ``present``.
+
+    A task of a subset or of several labels, and a label that is a scale, take the classes they find; a stand-in may state that
+    it holds fewer.
+    """
+    if task.only is not None or task.kind == "multi" or task.label in dataset.sparse_labels:
+        return []
+    official = dataset.labels[task.label]
+    needed = dataset.standin_classes.get(task.label, official) if standin else official
+    return [name for name in needed if name not in present]
+
+
+def classes(task: Task, dataset: Dataset, clips: pd.DataFrame, standin: bool = False) -> tuple[str, ...]:
+    """The task's classes in the dataset's official order, as far as its clips have them.
 
     Raises:
-        DataError: the task takes the whole dataset, and a class has no clip.
+        DataError: one of :func:`missing_classes`.
     """
-    found = set(clips[task.label].to_numpy(dtype=object)[selected(task, clips)])
-    official = dataset.labels[task.label]
-    missing = [name for name in official if name not in found]
-    if missing and task.only is None:
+    official = official_classes(task, dataset)
+    names = present(task, official, clips.iloc[selected(task, clips)])
+    if missing := missing_classes(task, dataset, names, standin):
         raise DataError(
             f"Task {task.id}: {len(missing)} of {len(official)} classes have no clip, {missing[0]!r} for one; "
             f"fetch all of {dataset.title}."
         )
+    return names
+
+
+def official_classes(task: Task, dataset: Dataset) -> tuple[str, ...]:
+    """All classes of the task's label column, in the dataset's order."""
+    return (dataset.multi_labels if task.kind == "multi" else dataset.labels)[task.label]
+
+
+def present(task: Task, official: Sequence[str], clips: pd.DataFrame) -> tuple[str, ...]:
+    """Those of the ``official`` classes that some of ``clips`` has."""
+    found = {name for names in _names(task, clips) for name in names}
     return tuple(name for name in official if name in found)
 
 
-def labels(task: Task, dataset: Dataset, clips: pd.DataFrame) -> Rows:
-    """Class index of every clip ``(n,)``, counting :func:`classes`; -1 for clips that are not the task's."""
-    index = {name: number for number, name in enumerate(classes(task, dataset, clips))}
-    numbers = np.full(len(clips), -1, np.int64)
+def encode(task: Task, names: Sequence[str], clips: pd.DataFrame) -> Targets:
+    """Labels of ``clips (n,)`` as indices into ``names (C,)``; of a multi-label task zeros and ones ``(n, C)``."""
+    index = {name: number for number, name in enumerate(names)}
+    if task.kind == "multi":
+        matrix = np.zeros((len(clips), len(names)), np.uint8)
+        matrix[_pairs(task, clips, index)] = 1
+        return matrix
+    return np.array([index[name] for name in clips[task.label]], np.int64)
+
+
+def labels(task: Task, dataset: Dataset, clips: pd.DataFrame, standin: bool = False) -> Targets:
+    """Labels of every clip, counting :func:`classes`: see :func:`encode`; -1, or zeros, for clips that are not the task's."""
+    names = classes(task, dataset, clips, standin)
     rows = selected(task, clips)
-    numbers[rows] = [index[name] for name in clips[task.label].iloc[rows]]
-    return numbers
+    own = encode(task, names, clips.iloc[rows])
+    every: Targets = np.full((len(clips), *own.shape[1:]), 0 if own.ndim == 2 else -1, own.dtype)
+    every[rows] = own
+    return every
 
 
-def nested_subsets(labels: Rows, train_rows: Rows, per_class: int, seed: int) -> Rows:
+def _names(task: Task, clips: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The classes of every clip."""
+    cells = clips[task.label].to_numpy(dtype=object)
+    if task.kind != "multi":
+        return [(cell,) for cell in cells]
+    return [tuple(filter(None, cell.split(JOIN))) for cell in cells]
+
+
+def _pairs(task: Task, clips: pd.DataFrame, index: dict[str, int]) -> tuple[Rows, Rows]:
+    """Clip and class of every label, clip by clip."""
+    names = _names(task, clips)
+    clip = np.repeat(np.arange(len(names)), [len(own) for own in names])
+    return clip, np.array([index[name] for own in names for name in own], np.int64)
+
+
+def nested_subsets(labels: Targets, train_rows: Rows, per_class: int, seed: int) -> Rows:
     """``per_class`` training clips of each class, sorted; a smaller subset of the same seed lies within a larger one.
 
+    Multi-label clips are drawn in ``per_class`` rounds: in round r each class, the rarest first, that has fewer than r clips
+    so far gets the next of its own in a random order. Each class then has at least ``per_class`` clips.
+
     Args:
-        labels: class index of every clip.
+        labels: of every clip, ``(n,)`` or ``(n, C)``.
         train_rows: the clips to draw from.
         per_class: clips a class.
         seed: of the replica.
 
     Raises:
-        DataError: a class has fewer clips.
+        DataError: a class that occurs among ``train_rows`` has fewer clips.
     """
-    chosen = []
-    for number in np.unique(labels[train_rows]):
-        rows = np.sort(train_rows[labels[train_rows] == number])
-        if len(rows) < per_class:
+    rows = np.sort(train_rows)
+    own = labels[rows]
+    numbers = np.flatnonzero(own.any(axis=0)) if own.ndim == 2 else np.unique(own)
+    orders = {}
+    for number in numbers:
+        clips = rows[own[:, number] > 0 if own.ndim == 2 else own == number]
+        if len(clips) < per_class:
             raise DataError(
-                f"Class {number} has {len(rows)} training clips, not {per_class}; choose a smaller train size."
+                f"Class {number} has {len(clips)} training clips, not {per_class}; choose a smaller train size."
             )
-        chosen.append(numpy_stream(seed, "train-subset", int(number)).permutation(rows)[:per_class])
-    return np.sort(np.concatenate(chosen))
+        orders[int(number)] = numpy_stream(seed, "train-subset", int(number)).permutation(clips)
+    if own.ndim == 1:
+        return np.sort(np.concatenate([order[:per_class] for order in orders.values()]))
+    return _in_rounds(labels, orders, per_class)
+
+
+def _in_rounds(labels: Targets, orders: dict[int, Rows], rounds: int) -> Rows:
+    """Clips of a multi-label subset, sorted; ``orders`` are the clips of each class in the order they are drawn."""
+    rarest_first = sorted(orders, key=lambda number: (len(orders[number]), number))
+    waiting = {number: iter(orders[number].tolist()) for number in rarest_first}
+    chosen: set[int] = set()
+    have = np.zeros(labels.shape[1], np.int64)
+    for wanted in range(1, rounds + 1):
+        for number in rarest_first:
+            if have[number] < wanted:
+                clip = next(clip for clip in waiting[number] if clip not in chosen)
+                chosen.add(clip)
+                have += labels[clip]
+    return np.array(sorted(chosen), np.int64)
 
 
 def forbidden_rows(source: pd.DataFrame, evaluated: Iterable[pd.DataFrame]) -> NDArray[np.bool_]:
-    """Which clips ``(n,)`` of ``source`` share a group (recording, speaker) with an evaluated clip, or are one."""
-    groups = set().union(*(table["group"] for table in evaluated))
-    return source["group"].isin(groups).to_numpy(bool)
+    """Which clips ``(n,)`` of ``source`` share a group (recording, speaker) or all samples with an evaluated clip."""
+    tables = list(evaluated)
+    groups = set().union(*(table["group"] for table in tables))
+    return source["group"].isin(groups).to_numpy(bool) | identical_rows(source, tables)
+
+
+def identical_rows(source: pd.DataFrame, evaluated: Iterable[pd.DataFrame]) -> NDArray[np.bool_]:
+    """Which clips ``(n,)`` of ``source`` have the samples of an evaluated clip; none where a table has no checksums."""
+    checksums = set().union(*(table[CHECKSUM] for table in evaluated if CHECKSUM in table))
+    if CHECKSUM not in source:
+        return np.zeros(len(source), bool)
+    return source[CHECKSUM].isin(checksums).to_numpy(bool)
 
 
 def _natural(name: str) -> tuple[bool, int, str]:
@@ -134,51 +229,56 @@ def _natural(name: str) -> tuple[bool, int, str]:
 
 def _fold(task: Task, clips: pd.DataFrame, name: str, train: Rows, valid: Rows, test: Rows, seed: int) -> Fold:
     where = f"Task {task.id}, fold {name}"
-    groups, target = clips[task.group].to_numpy(dtype=object), clips[task.label].to_numpy(dtype=object)
-    valid_kept = valid[~_shares(groups, valid, test)]
-    train_kept = train[~_shares(groups, train, np.concatenate([valid_kept, test]))]
+    valid_kept = valid[~_shares(task, clips, valid, test)]
+    train_kept = train[~_shares(task, clips, train, np.concatenate([valid_kept, test]))]
     dropped = np.concatenate([np.setdiff1d(train, train_kept), np.setdiff1d(valid, valid_kept)])
     if not train_kept.size or not test.size:
         raise DataError(
             f"{where}: the {'test' if train_kept.size else 'training'} part has no clips; fetch the dataset again."
         )
     if not valid_kept.size:
-        train_kept, valid_kept = _inner_split(
-            where, groups, target, train_kept, numpy_stream(seed, "validation", task.id, name)
-        )
-    if unseen := sorted(set(target[test]) - set(target[train_kept])):
+        stream = numpy_stream(seed, "validation", task.id, name)
+        train_kept, valid_kept = _inner_split(where, task, clips, train_kept, stream)
+    target = clips[task.label].to_numpy(dtype=object)
+    if task.kind != "multi" and (unseen := sorted(set(target[test]) - set(target[train_kept]))):
         raise DataError(
             f"{where}: class {str(unseen[0])!r} has test clips and too few training clips; fetch the dataset again."
         )
     return Fold(name, train_kept, valid_kept, test, np.sort(dropped))
 
 
-def _shares(groups: NDArray[np.object_], rows: Rows, others: Rows) -> NDArray[np.bool_]:
-    """Which of ``rows`` have a group that occurs among ``others``."""
-    return np.isin(groups[rows].astype(str), groups[others].astype(str))
+def _shares(task: Task, clips: pd.DataFrame, rows: Rows, others: Rows) -> NDArray[np.bool_]:
+    """Which of ``rows`` have a group that occurs among ``others``, or the samples of one of them."""
+    groups = clips[task.group].to_numpy(dtype=object)
+    same_group: NDArray[np.bool_] = np.isin(groups[rows].astype(str), groups[others].astype(str))
+    return same_group | identical_rows(clips.iloc[rows], [clips.iloc[others]])
 
 
 def _inner_split(
-    where: str, groups: NDArray[np.object_], target: NDArray[np.object_], rows: Rows, generator: np.random.Generator
+    where: str, task: Task, clips: pd.DataFrame, rows: Rows, generator: np.random.Generator
 ) -> tuple[Rows, Rows]:
     """Training and validation rows; groups are tried in a random order."""
-    group_names, group_of = np.unique(groups[rows].astype(str), return_inverse=True)
-    class_names, class_of = np.unique(target[rows].astype(str), return_inverse=True)
-    counts = np.zeros((len(group_names), len(class_names)), np.int64)
-    np.add.at(counts, (group_of, class_of), 1)
-    if (few := (counts > 0).sum(axis=0) < 2).any():
+    group_names, group_of = np.unique(clips[task.group].to_numpy(dtype=object)[rows].astype(str), return_inverse=True)
+    own = clips.iloc[rows]
+    names = sorted({name for of_clip in _names(task, own) for name in of_clip})
+    clip, number = _pairs(task, own, {name: index for index, name in enumerate(names)})
+    places = (group_of[clip], number)
+    counts = sparse.csr_array((np.ones(len(clip), np.int64), places), shape=(len(group_names), len(names)))
+    few = np.bincount(counts.indices, minlength=len(names)) < 2
+    if few.any() and task.kind != "multi":
         raise DataError(
-            f"{where}: class {str(class_names[few][0])!r} has a single source to train on, and needs two so that "
+            f"{where}: class {names[few.argmax()]!r} has a single source to train on, and needs two so that "
             "one can serve for validation; fetch the dataset again."
         )
     taken = _take_groups(counts, generator.permutation(len(group_names)))
-    if (empty := counts[taken].sum(axis=0) == 0).any():
-        raise DataError(f"{where}: no source of class {str(class_names[empty][0])!r} can be spared for validation.")
+    empty = counts[taken].sum(axis=0) == 0
+    if not taken.any() or (empty.any() and task.kind != "multi"):
+        raise DataError(f"{where}: no source of class {names[empty.argmax()]!r} can be spared for validation.")
     in_valid = taken[group_of]
     return rows[~in_valid], rows[in_valid]
 
 
-def _take_groups(counts: Rows, order: Rows) -> NDArray[np.bool_]:
+def _take_groups(counts: sparse.csr_array, order: Rows) -> NDArray[np.bool_]:
     """Mask ``(G,)`` of the groups for validation, each taken if that brings the classes closer to their wanted share.
 
     Args:
@@ -186,19 +286,35 @@ def _take_groups(counts: Rows, order: Rows) -> NDArray[np.bool_]:
         order: in which groups are tried, ``(G,)``.
     """
     wanted = VALIDATION * counts.sum(axis=0)
-    taken = np.zeros(len(counts), bool)
+    taken = np.zeros(counts.shape[0], bool)
+    have = np.zeros(counts.shape[1], np.int64)
+    left = np.bincount(counts.indices, minlength=counts.shape[1])
+    """Groups of each class that are not taken."""
 
-    def spared(group: int) -> bool:
-        left = (counts[~taken] > 0).sum(axis=0) - (counts[group] > 0)
-        return bool((left > 0).all())
+    def row(group: np.integer) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        place = slice(counts.indptr[group], counts.indptr[group + 1])
+        return counts.indices[place], counts.data[place]
+
+    def spared(group: np.integer) -> bool:
+        return bool((left[row(group)[0]] > 1).all())
+
+    def take(group: np.integer) -> None:
+        numbers, clips = row(group)
+        taken[group] = True
+        have[numbers] += clips
+        left[numbers] -= 1
 
     for group in order:
-        have = counts[taken].sum(axis=0)
-        closer = np.abs(have + counts[group] - wanted).sum() < np.abs(have - wanted).sum()
-        if closer and spared(group):
-            taken[group] = True
-    for number in np.flatnonzero(counts[taken].sum(axis=0) == 0):  # classes whose every group is larger than its share
-        candidates = [group for group in order if counts[group, number] and spared(group)]
-        if candidates:
-            taken[min(candidates, key=lambda group: counts[group, number])] = True
+        numbers, clips = row(group)
+        more = have.copy()
+        more[numbers] += clips
+        if np.abs(more - wanted).sum() < np.abs(have - wanted).sum() and spared(group):
+            take(group)
+    rank = np.argsort(order)
+    for number in np.flatnonzero(have == 0):  # classes whose every group is larger than its share
+        column = counts[:, [number]].tocoo()
+        candidates = sorted(zip(rank[column.row], column.data, column.row, strict=True))
+        fitting = [(clips, group) for _, clips, group in candidates if spared(group)]
+        if fitting:
+            take(min(fitting, key=lambda pair: pair[0])[1])
     return taken

@@ -159,11 +159,6 @@ class Corpus:
             crops[position >= samples] = 0
         return crops
 
-    def random_starts(self, generator: np.random.Generator, rows: Ints, views: int, length: int) -> Ints:
-        """First samples ``(B, views)`` of random crops: uniform over all that fit, 0 in clips shorter than a crop."""
-        last = np.maximum(self._layout.samples[rows] - length, 0)
-        return generator.integers(0, last[:, None], size=(len(rows), views), endpoint=True)
-
     def _check_allowed(self, rows: Ints) -> None:
         for allowed, reason in self._restrictions:
             forbidden = rows[~allowed[rows]]

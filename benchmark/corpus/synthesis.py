@@ -3,12 +3,14 @@
 A kind of sound is a point in a cube of seven perceptual qualities. A recording is a draw around its kind's point, far
 enough for kinds to overlap, and is then placed at a random onset, level and signal-to-noise ratio, so that nothing but
 the sound itself tells the kind. Speech is a buzz with breath, filtered by moving formants, whose targets are the word's
-and whose scale is the speaker's.
+or the language's and whose pitch, scale and breath are the speaker's. Notes are harmonics under an envelope, shaped by an
+instrument's timbre; music is chords and drum strokes on a beat; noise is a texture, a train of impulses or chirps.
 """
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,9 @@ Qualities = NDArray[np.float64]
 QUALITIES = ("pitch", "brightness", "noise", "tempo", "decay", "sweep", "vibrato")
 SPREAD = 0.12
 """Standard deviation of a recording's qualities around its kind's."""
+
+TIMBRE = ("brightness", "hollowness", "attack", "decay", "vibrato")
+STYLE = ("tempo", "mode", "brightness", "drums", "register")
 
 _TABLE = 2048  # samples of the wavetable that holds one period
 _CONTROL = 32  # samples between two values of what changes slowly
@@ -80,13 +85,131 @@ def synthesise_speech(
     position = np.linspace(0, len(formants) - 1, samples)
     tracks = scale * np.stack([np.interp(position, np.arange(len(formants)), track) for track in formants.T])
     glide = pitch * np.exp2(_drift(generator, samples, 0.15) - 0.2 * np.linspace(0, 1, samples))
-    phase = np.cumsum(glide / rate) % 1
-    harmonics = np.arange(1, int(0.45 * rate / pitch), dtype=np.float32)[:, None]
-    partials = np.sin(harmonics * (2 * np.pi * phase).astype(np.float32))
-    buzz = (_resonance(harmonics * glide.astype(np.float32), tracks.astype(np.float32)) * partials).sum(axis=0)
+    harmonics = np.arange(1, max(2, int(0.45 * rate / pitch)))
+    buzz = _period(1 / harmonics, harmonics)[(np.cumsum(glide / rate) * _TABLE).astype(np.int64) % _TABLE]
     breath = _coloured_noise(generator, samples, rate, float(tracks[1].mean()))
     envelope = np.minimum(1, np.minimum(np.arange(samples), np.arange(samples)[::-1]) / (0.03 * rate))
-    return _normalised((envelope * (_normalised(buzz) + hiss * breath)).astype(np.float32))
+    return _normalised((envelope * (_normalised(_resonate(buzz, tracks, rate)) + hiss * breath)).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A speaker: pitch in Hz, factor on all formants (the length of the vocal tract) and share of breath in [0, 1]."""
+
+    pitch: float
+    scale: float
+    hiss: float
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a language sounds like: formants of its vowels ``(4, 3)`` in Hz, syllables a second, share of hiss in [0, 1]."""
+
+    vowels: NDArray[np.float64]
+    tempo: float
+    hiss: float
+
+
+def draw_voice(generator: np.random.Generator) -> Voice:
+    """A speaker with a pitch between 90 and 270 Hz."""
+    return Voice(90 * 3 ** generator.uniform(), generator.uniform(0.85, 1.18), generator.uniform(0.05, 0.5))
+
+
+def words(count: int) -> NDArray[np.float64]:
+    """Formants ``(count, 3, 3)`` in Hz, at the start, middle and end, of the words 0, 1, ...; the same whatever the count."""
+    return np.stack([_vowels(numpy_stream(0, "word", number), 3) for number in range(count)])
+
+
+def languages(count: int) -> list[Language]:
+    """The languages 0, 1, ...; the same whatever the count."""
+    traits = _scattered(count, 2)
+    vowels = [_vowels(numpy_stream(0, "language", number), 4) for number in range(count)]
+    return [Language(of, 2.5 * 4**tempo, 0.8 * hiss) for of, (tempo, hiss) in zip(vowels, traits, strict=True)]
+
+
+def synthesise_word(
+    generator: np.random.Generator, voice: Voice, word: NDArray[np.float64], samples: int, rate: int
+) -> Wave:
+    """A ``word`` (formant targets ``(targets, 3)``) as ``voice`` says it this time, ``(samples,)`` within [-1, 1]."""
+    formants = word * generator.uniform(0.95, 1.05, word.shape)
+    pitch = voice.pitch * 2 ** generator.normal(0, 0.04)
+    return synthesise_speech(generator, formants, voice.hiss, pitch, voice.scale, samples, rate)
+
+
+def synthesise_babble(
+    generator: np.random.Generator, voice: Voice, language: Language, samples: int, rate: int
+) -> Wave:
+    """Random syllables of ``language`` in its tempo, said by ``voice``, ``(samples,)`` within [-1, 1]."""
+    count = max(2, round(language.tempo * generator.uniform(0.9, 1.1) * samples / rate))
+    vowels = language.vowels[generator.integers(len(language.vowels), size=count)]
+    hissing = Voice(voice.pitch, voice.scale, min(1, voice.hiss + language.hiss))
+    syllables = np.sin(np.pi * count * np.arange(samples) / samples) ** 2
+    return _normalised((0.2 + 0.8 * syllables) * synthesise_word(generator, hissing, vowels, samples, rate))
+
+
+def timbres(count: int) -> NDArray[np.float64]:
+    """Timbres ``(count, 5)`` in [0, 1] of the instruments 0, 1, ...; the same whatever the count."""
+    return _scattered(count, len(TIMBRE))
+
+
+def synthesise_note(
+    generator: np.random.Generator, pitch: float, timbre: NDArray[np.float64], samples: int, rate: int
+) -> Wave:
+    """A note of MIDI ``pitch`` (69 is 440 Hz), held for three quarters of ``(samples,)``, within [-1, 1]."""
+    brightness, hollowness, attack, decay, vibrato = timbre
+    frequency = 440 * 2 ** ((pitch - 69) / 12)
+    harmonics = np.arange(1, max(2, min(24, int(0.45 * rate / frequency))))
+    levels = harmonics ** (-3 + 2.5 * brightness) * np.where(harmonics % 2, 1, 1 - hollowness)
+    time = np.arange(samples // _CONTROL + 2) * (_CONTROL / rate)
+    cents = 0.02 * vibrato * np.sin(2 * np.pi * (5.5 * time + generator.uniform()))
+    periods = np.cumsum(frequency * np.exp2(cents)) * (_CONTROL / rate)
+    released = np.maximum(time - 0.75 * samples / rate, 0)
+    envelope = np.minimum(time / (0.005 * 30**attack), 1) * np.exp(-6 * decay * time - 12 * released)
+    tone = _period(levels, harmonics)[(_smooth(periods, samples) * _TABLE).astype(np.int64) % _TABLE]
+    return _normalised(_smooth(envelope, samples).astype(np.float32) * tone)
+
+
+def music_styles(count: int) -> NDArray[np.float64]:
+    """Styles ``(count, 5)`` in [0, 1] of the genres 0, 1, ...; the same whatever the count."""
+    return _scattered(count, len(STYLE))
+
+
+def synthesise_music(generator: np.random.Generator, style: NDArray[np.float64], samples: int, rate: int) -> Wave:
+    """A chord on every second beat and drum strokes on half beats, ``(samples,)`` within [-1, 1].
+
+    ``style`` holds, each in [0, 1]: tempo (60 to 180 beats a minute), share of major chords, brightness of the timbre,
+    loudness of the drums, and register of the chords.
+    """
+    tempo, mode, brightness, drums, register = style
+    beat = max(2, int(rate / (1 + 2 * tempo)))
+    timbre = np.array([brightness, *generator.uniform(0, 1, 2), 0.4, 0.2])
+    music = np.zeros(samples + 2 * beat, np.float32)
+    key = 45 + 24 * register + generator.integers(0, 12)
+    for start in range(0, samples, 2 * beat):
+        root = key + generator.choice([0, 5, 7, 9])
+        third = 4 if generator.uniform() < mode else 3
+        for pitch in (root - 12, root, root + third, root + 7):
+            music[start : start + 2 * beat] += 0.25 * synthesise_note(generator, pitch, timbre, 2 * beat, rate)
+    for start in range(0, samples, max(1, beat // 2)):
+        strength = drums if (start // max(1, beat // 2)) % 2 == 0 else drums * generator.integers(0, 2) * 0.6
+        music[start : start + beat] += np.float32(strength) * _stroke(generator, beat, rate)
+    return _normalised(music[:samples])
+
+
+def synthesise_noise(generator: np.random.Generator, samples: int, rate: int) -> Wave:
+    """Swelling coloured noise, a train of decaying impulses, or chirps, drawn at random; ``(samples,)`` within [-1, 1]."""
+    texture = generator.integers(3)
+    if texture == 0:
+        swell = np.exp(_drift(generator, samples, 0.8))
+        return _normalised(swell * _coloured_noise(generator, samples, rate, 10 ** generator.uniform(2.3, 3.6)))
+    noise = np.zeros(samples, np.float32)
+    start, gap = 0, generator.uniform(0.08, 0.5)
+    while start < samples:
+        length = min(samples - start, max(1, int(rate * generator.uniform(0.05, 0.3))))
+        event = _stroke(generator, length, rate) if texture == 1 else _chirp(generator, length, rate)
+        noise[start : start + length] += event
+        start += max(1, int(rate * gap * generator.uniform(0.6, 1.4)))
+    return _normalised(noise)
 
 
 def place_in_noise(generator: np.random.Generator, wave: Wave, samples: int, rate: int) -> Wave:
@@ -107,26 +230,108 @@ def place_in_noise(generator: np.random.Generator, wave: Wave, samples: int, rat
     return _normalised(clip) * np.float32(10 ** (-generator.uniform(1, 20) / 20))
 
 
+def sound_clip(
+    generator: np.random.Generator, kinds: NDArray[np.float64], samples: int, rate: int, spread: float = SPREAD
+) -> Wave:
+    """A clip ``(samples,)`` in which one recording of each of ``kinds`` ``(k, 7)`` sounds, placed in noise.
+
+    Args:
+        generator: draws everything.
+        kinds: qualities of the kinds to be heard.
+        samples: length of the clip.
+        rate: samples a second.
+        spread: of a recording's qualities around its kind's.
+    """
+    mixture = np.zeros(samples, np.float32)
+    for kind in kinds:
+        length = int(samples * generator.uniform(0.6, 1))
+        start = int(generator.integers(0, samples - length + 1))
+        wave = synthesise_sound(generator, draw_recording(generator, kind, spread), length, rate)
+        mixture[start : start + length] += wave * np.float32(10 ** (-generator.uniform(0, 6) / 20))
+    return place_in_noise(generator, _normalised(mixture), samples, rate)
+
+
 def write_wav(path: Path, audio: Wave, rate: int, subtype: str = "PCM_16") -> None:
-    """Write ``(T,)`` or ``(T, C)`` as WAV, through memory: libsndfile would wait for the disk after every file."""
+    """Write ``(T,)`` or ``(T, C)`` as WAV of the encoding ``subtype``."""
+    _write(path, audio, rate, subtype, "WAV")
+
+
+def write_audio(path: Path, audio: Wave, rate: int) -> None:
+    """Write ``(T,)`` or ``(T, C)`` in the format that the suffix names: ``.wav``, ``.flac`` or ``.mp3``.
+
+    Not Ogg, whose streams get a random serial number: the same audio would give other bytes.
+    """
+    _write(path, audio, rate, None, path.suffix[1:].upper())
+
+
+def _write(path: Path, audio: Wave, rate: int, subtype: str | None, format_: str) -> None:
+    """Write through memory: libsndfile would wait for the disk after every file."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, audio, rate, subtype=subtype, format="WAV")
-    path.write_bytes(buffer.getvalue())
+    soundfile.write(buffer, audio, rate, subtype=subtype, format=format_)
+    content = bytearray(buffer.getvalue())
+    if subtype in {
+        "FLOAT",
+        "DOUBLE",
+    }:  # libsndfile notes the time of writing, after name, size and version of this chunk
+        stamp = content.index(b"PEAK") + 12
+        content[stamp : stamp + 4] = bytes(4)
+    path.write_bytes(content)
 
 
-def _resonance(frequency: Wave, tracks: Wave) -> Wave:
-    """Gain at each ``frequency`` ``(harmonics, samples)`` of the resonances ``tracks`` ``(3, samples)``; all in Hz."""
-    gain = np.zeros_like(frequency)
-    for track in tracks:
-        gain += 1 / (1 + np.square((frequency - track) / (60 + np.float32(0.06) * track)))
-    return gain
+def _scattered(count: int, dimensions: int) -> NDArray[np.float64]:
+    """Points ``(count, dimensions)`` of the unit cube, evenly spread however many (Kronecker's sequence of square roots)."""
+    steps = np.sqrt([2, 3, 5, 7, 11][:dimensions])
+    return (0.5 + np.outer(np.arange(count), steps)) % 1
+
+
+def _vowels(generator: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Three formants ``(count, 3)`` in Hz of random vowels."""
+    return generator.uniform([280, 750, 2150], [800, 2100, 3000], size=(count, 3))
+
+
+def _stroke(generator: np.random.Generator, samples: int, rate: int) -> Wave:
+    """A noise burst that decays within ``(samples,)``."""
+    decay = np.exp(-np.arange(samples) / (rate * generator.uniform(0.01, 0.04))).astype(np.float32)
+    return decay * _coloured_noise(generator, samples, rate, 10 ** generator.uniform(2.2, 3.7))
+
+
+def _chirp(generator: np.random.Generator, samples: int, rate: int) -> Wave:
+    """A sine ``(samples,)`` that glides by up to two octaves, faded in and out."""
+    octaves = np.linspace(0, generator.uniform(-2, 2), samples)
+    phase = np.cumsum(np.minimum(generator.uniform(300, 2000) * np.exp2(octaves), 0.45 * rate)) / rate
+    return (np.sin(2 * np.pi * phase) * np.hanning(samples + 2)[1:-1]).astype(np.float32)
+
+
+def _resonate(source: Wave, tracks: NDArray[np.float64], rate: int) -> NDArray[np.float64]:
+    """``source`` ``(samples,)`` through three resonances at the moving frequencies ``tracks`` ``(3, samples)`` in Hz.
+
+    Filtered frame by frame, about 30 ms each, with overlapping Hann windows that add up to one.
+    """
+    size = 1 << round(np.log2(0.03 * rate))
+    hop = size // 2
+    padded = np.pad(source, (hop, size))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop] * np.hanning(size + 1)[:-1]
+    centres = tracks[:, np.minimum(np.arange(len(frames)) * hop, len(source) - 1), None]
+    frequencies = np.fft.rfftfreq(size, 1 / rate)
+    gain = (1 / (1 + np.square((frequencies - centres) / (60 + 0.06 * centres)))).sum(axis=0)
+    filtered = np.fft.irfft(np.fft.rfft(frames) * gain, size).reshape(len(frames), 2, hop)
+    overlapped = np.zeros((len(frames) + 1, hop))
+    overlapped[:-1] += filtered[:, 0]
+    overlapped[1:] += filtered[:, 1]
+    return overlapped.reshape(-1)[hop : hop + len(source)]
 
 
 def _wavetable(brightness: float) -> Wave:
     """One period of twelve harmonics, falling by 18 to 3 dB an octave."""
     harmonics = np.arange(1, 13)
-    phases = 2 * np.pi * np.outer(harmonics, np.arange(_TABLE) / _TABLE) + harmonics[:, None] ** 2
-    return _normalised((harmonics[:, None] ** (-3 + 2.5 * brightness) * np.sin(phases)).sum(axis=0))
+    return _period(harmonics ** (-3 + 2.5 * brightness), harmonics)
+
+
+def _period(levels: NDArray[np.floating], harmonics: NDArray[np.int64]) -> Wave:
+    """One period ``(2048,)`` of sines, the ``harmonics`` at the given ``levels`` with scattered phases; both ``(h,)``."""
+    spectrum = np.zeros(_TABLE // 2 + 1, np.complex128)
+    spectrum[harmonics] = -1j * levels * np.exp(1j * harmonics**2)
+    return _normalised(np.fft.irfft(spectrum, _TABLE))
 
 
 def _coloured_noise(generator: np.random.Generator, samples: int, rate: int, centre: float) -> Wave:

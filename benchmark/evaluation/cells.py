@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from benchmark.artifacts import Arrays
 from benchmark.evaluation.protocols import Outcome
 
-_ARRAYS = ("test", "predictions", "slices", "slice_predictions")
+_ARRAYS = ("test", "predictions", "slices", "slice_predictions", "ranks", "scores")
 
 
 def pack(outcomes: list[Outcome]) -> tuple[Arrays, dict[str, Any]]:
@@ -23,6 +21,6 @@ def unpack(arrays: Arrays, record: dict[str, Any]) -> list[Outcome]:
     """The inverse of :func:`pack`."""
     outcomes = []
     for i, facts in enumerate(record["outcomes"]):
-        fields: dict[str, Any] = {**facts, **{name: arrays[f"{i}.{name}"].astype(np.int64) for name in _ARRAYS}}
+        fields: dict[str, Any] = {**facts, **{name: arrays[f"{i}.{name}"] for name in _ARRAYS}}
         outcomes.append(Outcome(**fields))
     return outcomes

@@ -1,11 +1,13 @@
-r"""Multinomial logistic regression taken to its optimum, for a whole grid of problems at once.
+r"""Logistic regression taken to its optimum, for a whole grid of problems at once: multinomial, or one class against the rest.
 
 One problem is scikit-learn's: over standardised training rows :math:`x_i` with labels :math:`y_i`,
 
 .. math:: \min_{W, b}\; C \sum_i -\log \mathrm{softmax}(W x_i + b)_{y_i} + \tfrac12 \lVert W \rVert^2
 
 with the intercept unpenalised. (For two classes scikit-learn penalises one weight vector instead of a symmetric pair,
-so its optimum at ``2 C`` is ours at ``C``.) A grid has many training sets (folds, subsets, replicas), each at
+so its optimum at ``2 C`` is ours at ``C``.) Where a row has any number of classes, :math:`y_{ik} \in \{0, 1\}`, its loss is
+:math:`\sum_k \log(1 + e^{z_{ik}}) - y_{ik} z_{ik}` with :math:`z_i = W x_i + b`: K binary problems, each scikit-learn's at the
+same C, solved together because they share their rows. A grid has many training sets (folds, subsets, replicas), each at
 several C.
 
 What makes it fast:
@@ -14,7 +16,7 @@ What makes it fast:
 - L-BFGS (Nocedal and Wright, Numerical Optimization, section 7.2, in the compact form of equation 7.24) starts from a
   metric that knows the features and which rows are still undecided: the inverse of
   :math:`C\,Z^\top \mathrm{diag}(w) Z + I` with :math:`w_i = \sum_k p_{ik}(1 - p_{ik}) / (K - 1)`, which at ``W = 0`` is
-  the exact Hessian. It is renewed after 4, 16, 64, ... iterations.
+  the exact Hessian (one against the rest: with K in place of K - 1). It is renewed after 4, 16, 64, ... iterations.
 - Logits are linear in the step length, so a line search costs no matrix product; an iteration takes three, and all C of
   a set, and all sets, share them.
 - Problems that have converged leave the batch.
@@ -31,8 +33,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import softplus
 
-from benchmark.evaluation.linear import LinearClassifiers, TrainingSet, statistics
+from benchmark.evaluation.linear import LinearClassifiers, TrainingSet, link_of, statistics
 
 _MEMORY = 1 << 29
 """Bytes that one batch of training sets may take; a single larger set is solved alone."""
@@ -79,7 +82,7 @@ def fit(
         features: ``(n, D)``, shared by all sets.
         sets: S training sets.
         strengths: ``(S, C)`` inverse regularisation strengths C.
-        n_classes: K. A class that a set lacks gets probability 0 there.
+        n_classes: K. A class that a set lacks gets probability 0 there, and one that each of its rows has among others 1.
         standardise: z-score the features by the statistics of each set's own rows.
         tolerance: a problem is done when its gradient's norm is at most this fraction of its parameters'. The objective
             is strongly convex in W with modulus 1, so the weights are then within about this fraction of the optimum.
@@ -90,18 +93,20 @@ def fit(
     bias = features.new_zeros(shape, dtype=torch.float64)
     residual = np.zeros(strengths.shape)
     iterations = 0
+    link = link_of(sets)
+    kind = _Batch if link == "softmax" else _OneAgainstRest
     for chunk in _chunks(features, sets, strengths.shape[1], n_classes):
         spans = [_span(features, sets[index], standardise) for index in chunk]
-        batch = _Batch.stack(spans, [sets[index] for index in chunk], strengths[chunk], n_classes)
+        batch = kind.stack(spans, [sets[index] for index in chunk], strengths[chunk], n_classes)
         with _few_threads(batch):
             rough = batch.single()
             near, _, rough_iterations = _minimise(rough, rough.zero(), _MARGIN * tolerance, max_iterations)
             theta, batch_residual, batch_iterations = _minimise(batch, near.double(), tolerance, max_iterations)
         for position, index in enumerate(chunk):
-            weight[index], bias[index] = spans[position].on_raw_features(theta[position], batch.absent[position])
+            weight[index], bias[index] = spans[position].on_raw_features(theta[position], batch.settled[position])
         residual[chunk] = batch_residual.cpu().numpy()
         iterations = max(iterations, rough_iterations + batch_iterations)
-    return Solution(LinearClassifiers(weight.flatten(0, 1), bias.flatten(0, 1)), residual, iterations)
+    return Solution(LinearClassifiers(weight.flatten(0, 1), bias.flatten(0, 1), link), residual, iterations)
 
 
 @dataclass(frozen=True)
@@ -115,13 +120,14 @@ class _Span:
     mean: Tensor
     deviation: Tensor
 
-    def on_raw_features(self, theta: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights ``(C, K, D)`` and biases ``(C, K)`` of padded parameters ``(C, K, R + 1)``, R >= r."""
+    def on_raw_features(self, theta: Tensor, settled: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights ``(C, K, D)`` and biases ``(C, K)`` of padded parameters ``(C, K, R + 1)``, R >= r; see ``_Batch.settled``."""
         weight = theta[:, :, : self.rows.shape[1]]
         if self.basis is not None:
             weight = weight @ self.basis.T
         weight = weight / self.deviation
-        return weight, (theta[:, :, -1] - weight @ self.mean).masked_fill(absent > 0, -torch.inf)
+        bias = theta[:, :, -1] - weight @ self.mean
+        return weight, torch.where(settled == 0, bias, settled * torch.inf)
 
 
 def _span(features: Tensor, training: TrainingSet, standardise: bool) -> _Span:
@@ -163,8 +169,8 @@ class _Batch:
     """``(S, C)``"""
     penalty: Tensor
     """``(R + 1,)`` 1 for weights, 0 for the intercept."""
-    absent: Tensor
-    """``(S, K)`` 1 for a class without a row."""
+    settled: Tensor
+    """``(S, K)`` -1 for a class without a row, which is nowhere predicted; +1 for one of several that every row has; else 0."""
 
     @classmethod
     def stack(
@@ -178,17 +184,28 @@ class _Batch:
             size, width = span.rows.shape
             rows[position, :size, :width] = span.rows
             rows[position, :size, -1] = 1.0
-            targets[position, torch.from_numpy(training.labels), torch.arange(size)] = 1.0
+            labels = torch.from_numpy(training.labels)
+            if labels.ndim == 2:
+                targets[position, :, :size] = labels.T
+            else:
+                targets[position, labels, torch.arange(size)] = 1.0
         penalty = rows.new_ones(rank + 1)
         penalty[-1] = 0.0
+        settled = cls.settle(targets.sum(2), rows[:, :, -1].sum(1))
         return cls(
             rows=rows,
-            weights=targets.sum(1)[:, None, None, :],
-            label_sums=(targets @ rows)[:, None],
+            weights=rows[:, None, None, :, -1].contiguous(),
+            label_sums=(targets @ rows * (settled <= 0)[:, :, None])[:, None],
             strengths=torch.from_numpy(strengths).to(rows.device),
             penalty=penalty,
-            absent=(targets.sum(2) == 0).to(rows),
+            settled=settled,
         )
+
+    @staticmethod
+    def settle(counts: Tensor, sizes: Tensor) -> Tensor:
+        """``settled`` by each class's rows ``(S, K)`` and each set's ``(S,)``."""
+        del sizes  # the only class of a set takes part in the softmax as any other does
+        return -(counts == 0).to(counts)
 
     def select(self, sets: Tensor, columns: Tensor) -> _Batch:
         """The sub-grid of some sets and some strengths, by index."""
@@ -198,17 +215,17 @@ class _Batch:
             weights=self.weights[sets],
             label_sums=self.label_sums[sets],
             strengths=self.strengths[sets][:, columns],
-            absent=self.absent[sets],
+            settled=self.settled[sets],
         )
 
     def products(self, theta: Tensor) -> Tensor:
-        """Logits ``(S, C, K, n)`` of ``theta``, absent classes not yet masked."""
+        """Logits ``(S, C, K, n)`` of ``theta``, settled classes not yet masked."""
         n_sets, n_strengths, n_classes, _ = theta.shape
         return (theta.flatten(1, 2) @ self.rows.mT).view(n_sets, n_strengths, n_classes, -1)
 
     def single(self) -> _Batch:
         """The same problems in single precision."""
-        return _Batch(*(getattr(self, part.name).float() for part in fields(self)))
+        return type(self)(*(getattr(self, part.name).float() for part in fields(self)))
 
     def zero(self) -> Tensor:
         """All parameters zero."""
@@ -216,7 +233,7 @@ class _Batch:
 
     def at(self, theta: Tensor) -> _Point:
         """The objective at ``theta``."""
-        mask = torch.where(self.absent > 0, -torch.inf, 0.0).to(theta)[:, None, :, None]
+        mask = torch.where(self.settled == 0, 0.0, -torch.inf).to(theta)[:, None, :, None]
         return self.evaluate(theta, self.products(theta) + mask)
 
     def evaluate(self, theta: Tensor, logits: Tensor) -> _Point:
@@ -225,9 +242,12 @@ class _Batch:
         exponentials = (logits - highest).exp_()
         total = exponentials.sum(2, keepdim=True)
         log_partition = ((total.log() + highest) * self.weights).sum((2, 3))
+        return self.point(theta, logits, exponentials.div_(total).mul_(self.weights), log_partition)
+
+    def point(self, theta: Tensor, logits: Tensor, probabilities: Tensor, log_partition: Tensor) -> _Point:
+        """The point at ``theta``, given the sum over rows of the log-partition functions, ``(S, C)``."""
         value = self.strengths * (log_partition - _dot(theta, self.label_sums))
         value = value + 0.5 * _dot(self.penalty * theta, theta)
-        probabilities = exponentials.div_(total).mul_(self.weights)
         rounding = torch.finfo(theta.dtype).eps * self.strengths * log_partition.abs()
         return _Point(theta, logits, probabilities, value, rounding)
 
@@ -239,8 +259,7 @@ class _Batch:
 
     def metric(self, point: _Point) -> Tensor:
         """Inverse ``(S, C, R + 1, R + 1)`` of the mean over classes of the Hessian's diagonal blocks."""
-        n_classes = point.theta.shape[2]
-        undecided = (point.probabilities - point.probabilities.square()).sum(2) / max(n_classes - 1, 1)
+        undecided = (point.probabilities - point.probabilities.square()).sum(2) / self.blocks(point.theta.shape[2])
         blocks = [self.rows.mT @ (self.rows * share[:, :, None]) for share in undecided.unbind(1)]
         hessian = torch.stack(blocks, 1) * self.strengths[:, :, None, None]
         diagonal = hessian.diagonal(dim1=2, dim2=3)
@@ -249,12 +268,34 @@ class _Batch:
         inverse: Tensor = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
         return inverse
 
+    def blocks(self, n_classes: int) -> int:
+        """Over how many blocks the mean is taken: probabilities that sum to one leave one class fewer to decide."""
+        return max(n_classes - 1, 1)
+
+
+class _OneAgainstRest(_Batch):
+    """The same where a row has any number of classes: each class decides for itself."""
+
+    @staticmethod
+    def settle(counts: Tensor, sizes: Tensor) -> Tensor:
+        """A class that no row or every row has leaves its intercept without an optimum."""
+        return (counts == sizes[:, None]).to(counts) - (counts == 0).to(counts)
+
+    def evaluate(self, theta: Tensor, logits: Tensor) -> _Point:
+        """The objective at ``theta``, given its masked logits."""
+        log_partition = (softplus(logits) * self.weights).sum((2, 3))
+        return self.point(theta, logits, logits.sigmoid().mul_(self.weights), log_partition)
+
+    def blocks(self, n_classes: int) -> int:
+        """Each class has its own."""
+        return n_classes
+
 
 @contextmanager
 def _few_threads(batch: _Batch) -> Iterator[None]:
     """One thread where an iteration is so little work that several would mostly wait for each other."""
     n_strengths = batch.strengths.shape[1]
-    multiplications = batch.rows.numel() * n_strengths * batch.absent.shape[1]
+    multiplications = batch.rows.numel() * n_strengths * batch.settled.shape[1]
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if multiplications < _WORTH_THREADS else threads)
     try:
@@ -270,7 +311,7 @@ class _Point:
     theta: Tensor
     """``(S, C, K, R + 1)``"""
     logits: Tensor
-    """``(S, C, K, n)``, minus infinity at absent classes."""
+    """``(S, C, K, n)``, minus infinity at settled classes."""
     probabilities: Tensor
     """``(S, C, K, n)``, zero at padded rows."""
     value: Tensor

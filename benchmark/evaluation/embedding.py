@@ -14,12 +14,13 @@ from benchmark.artifacts import Arrays
 from benchmark.corpus.store import Corpus, Short
 from benchmark.signal.crops import FULL_SCALE, to_waveforms
 from benchmark.signal.encoder import Encoder
+from benchmark.signal.inference import folded
 
 SILENCE = 1e-3
 """A slice whose peak is below this share of full scale counts as silent."""
 
-WINDOWS_A_BATCH = {"cpu": 10, "cuda": 256}
-"""On a CPU small batches stay in the cache: twice as fast as 160 windows, and the same numbers."""
+WINDOWS_A_BATCH = {"cpu": 16, "cuda": 256}
+"""On a CPU small batches stay in the cache: faster than large ones (docs/performance.md), and the same numbers."""
 
 SAMPLES_A_BATCH = 1 << 21
 """Of whole clips, padding included: memory does not grow with their length, but for a single longer clip."""
@@ -95,11 +96,9 @@ def embed(
     Raises:
         ValueError: a module of the encoder is in training mode, or the sample rates differ.
     """
-    if any(module.training for module in encoder.modules()):
-        raise ValueError("an encoder in training mode cannot be evaluated: its batch-norm statistics would move")
     if encoder.sample_rate != corpus.sample_rate:
         raise ValueError(f"an encoder of {encoder.sample_rate} Hz cannot read a corpus of {corpus.sample_rate} Hz")
-    encoder = encoder.to(device)
+    encoder = folded(encoder).to(device)
     with torch.inference_mode():
         if encoder.scope == "clip":
             return _embed_clips(encoder, corpus, rows, device, progress)

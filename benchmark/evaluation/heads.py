@@ -1,7 +1,8 @@
-"""Linear softmax heads trained with minibatch Adam, all heads of a grid as one batched tensor problem.
+"""Linear heads trained with minibatch Adam, all heads of a grid as one batched tensor problem.
 
 The head is that of tagliasacchi2020 (section IV): one linear layer from the frozen embedding to the logits, trained on
-the cross entropy by Adam with its default moments. A head's initial weights and minibatches come from streams of its
+the cross entropy by Adam with its default moments; where a row has any number of classes, the mean over classes of their binary
+cross entropies. A head's initial weights and minibatches come from streams of its
 own seed, so what it learns depends on its seed and its training set, never on the heads that are trained beside it.
 """
 
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.evaluation.linear import LinearClassifiers, Rows, TrainingSet, statistics
+from benchmark.evaluation.linear import LinearClassifiers, Link, Rows, TrainingSet, link_of, statistics
 from benchmark.seeding import numpy_stream
 
 _MEMORY = 1 << 28
@@ -53,6 +54,7 @@ def fit_heads(
     width = features.shape[1]
     weight = features.new_zeros((len(sets), n_classes, width), dtype=torch.float64)
     bias = features.new_zeros((len(sets), n_classes), dtype=torch.float64)
+    link = link_of(sets)
     for chunk in _chunks(sets, width, n_classes, steps, batch_size):
         chosen_sets, chosen_seeds = [sets[index] for index in chunk], [seeds[index] for index in chunk]
         mean, deviation = _statistics(features, chosen_sets, standardise)
@@ -60,10 +62,10 @@ def fit_heads(
         if standardise:
             minibatches.standardise(mean, deviation)
         batch_weight, batch_bias = _initial_batch(chosen_seeds, features, n_classes)
-        _train(batch_weight, batch_bias, minibatches, lr)
+        _train(batch_weight, batch_bias, minibatches, lr, link)
         weight[chunk] = batch_weight.double() / deviation[:, None]
         bias[chunk] = batch_bias.double() - (weight[chunk] @ mean[:, :, None]).squeeze(2)
-    return LinearClassifiers(weight, bias)
+    return LinearClassifiers(weight, bias, link)
 
 
 def logits(classifiers: LinearClassifiers, features: Tensor) -> Tensor:
@@ -92,7 +94,10 @@ def minibatch_positions(seed: int, size: int, steps: int, batch_size: int) -> Ro
 
 
 class _Minibatches:
-    """The minibatches of H heads: ``(H, b, D)`` features, in one tensor used again, and ``(H, b, 1)`` labels."""
+    """The minibatches of H heads: ``(H, b, D)`` features, in one tensor used again, and their targets.
+
+    Targets are class indices ``(H, b, 1)``, or zeros and ones ``(H, b, K)``.
+    """
 
     def __init__(
         self, features: Tensor, sets: Sequence[TrainingSet], seeds: Sequence[int], steps: int, batch_size: int
@@ -102,10 +107,15 @@ class _Minibatches:
             for training, seed in zip(sets, seeds, strict=True)
         ]
         rows = np.stack([training.rows[chosen] for training, chosen in zip(sets, positions, strict=True)], axis=1)
-        labels = np.stack([training.labels[chosen] for training, chosen in zip(sets, positions, strict=True)], axis=1)
+        distinct = list({id(training): training for training in sets}.values())
+        firsts = np.cumsum([0, *(len(training.rows) for training in distinct)])
+        first_of = {id(training): first for training, first in zip(distinct, firsts, strict=False)}
+        places = np.stack([first_of[id(t)] + chosen for t, chosen in zip(sets, positions, strict=True)], axis=1)
         self._features = features
         self._rows = torch.from_numpy(rows).to(features.device)
-        self._labels = torch.from_numpy(labels).to(features.device)[..., None]
+        labels = torch.from_numpy(np.concatenate([training.labels for training in distinct])).to(features.device)
+        self._labels = labels if labels.ndim == 2 else labels[:, None]
+        self._places = torch.from_numpy(places).to(features.device)
         self._shift: Tensor | None = None
         self._scale = features.new_ones(())
 
@@ -116,24 +126,29 @@ class _Minibatches:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         batch = self._features.new_empty((*self._rows.shape[1:], self._features.shape[1]))  # fresh memory is slow
-        for rows, labels in zip(self._rows, self._labels, strict=True):
+        for rows, places in zip(self._rows, self._places, strict=True):
             torch.index_select(self._features, 0, rows.view(-1), out=batch.view(-1, batch.shape[2]))
             if self._shift is not None:
                 torch.addcmul(self._shift, batch, self._scale, out=batch)
-            yield batch, labels
+            yield batch, self._labels[places]
 
 
-def _train(weight: Tensor, bias: Tensor, minibatches: _Minibatches, lr: float) -> None:
+def _train(weight: Tensor, bias: Tensor, minibatches: _Minibatches, lr: float, link: Link) -> None:
     """Minimise the cross entropy of heads of ``weight (H, K, D)`` and ``bias (H, K)``, in place.
 
-    The gradient of cross entropy by the logits is the softmax minus the one-hot label, so no graph is recorded.
+    The gradient of cross entropy by the logits is the softmax minus the one-hot label, and of binary cross entropy the
+    sigmoid minus the target, so no graph is recorded.
     """
     weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
     optimiser = torch.optim.Adam([weight, bias], lr=lr, fused=True)
     for batch, labels in minibatches:
-        error = torch.baddbmm(bias[:, None], batch, weight.mT).softmax(2)
-        error.scatter_(2, labels, -1, reduce="add")
-        error /= batch.shape[1]
+        logits = torch.baddbmm(bias[:, None], batch, weight.mT)
+        if link == "softmax":
+            error = logits.softmax(2).scatter_(2, labels, -1, reduce="add")
+            error /= batch.shape[1]
+        else:
+            error = logits.sigmoid_().sub_(labels)
+            error /= batch.shape[1] * labels.shape[2]
         torch.bmm(error.mT, batch, out=weight.grad)
         torch.sum(error, 1, out=bias.grad)
         optimiser.step()

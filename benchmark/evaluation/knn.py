@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 from benchmark.errors import DataError
 
-Labels = NDArray[np.int64]
+Labels = NDArray[np.integer]
 
 _MEMORY = 1 << 26
 """Bytes that one block of the similarity matrix may take."""
@@ -38,6 +38,28 @@ def knn_grid(train: Tensor, train_labels: Labels, test: Tensor, ks: Sequence[int
         n_classes: classes that take part in the vote.
     """
     return _classify(train, train_labels, test, ks, n_classes, lambda similarity, first: similarity)
+
+
+def knn_shares(train: Tensor, targets: NDArray[np.integer], test: Tensor, k: int) -> NDArray[np.float32]:
+    """Share ``(t, K)`` of the ``k`` nearest rows of ``train (m, D)`` that have each class.
+
+    Args:
+        train: ``(m, D)``
+        targets: zeros and ones ``(m, K)``, any number of ones a row.
+        test: ``(t, D)``
+        k: at least 1; one above m counts as m.
+    """
+    bank, queries = normalize(train, dim=1), normalize(test, dim=1)
+    ballots = torch.from_numpy(targets).to(train.device)
+    k = min(k, len(bank))
+    votes = torch.zeros((len(queries), ballots.shape[1]), dtype=torch.int32, device=train.device)
+    block = max(1, _MEMORY // (bank.element_size() * len(bank)))
+    for first in range(0, len(queries), block):
+        _, neighbours = _nearest(queries[first : first + block] @ bank.T, k)
+        for column in neighbours.T:
+            votes[first : first + block] += ballots[column]
+    shares: NDArray[np.float32] = (votes / k).cpu().numpy()
+    return shares
 
 
 def intra_set_knn(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,16 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Rows = NDArray[np.int64]
+Targets = NDArray[np.integer]
+"""Class indices ``(n,)``; or zeros and ones ``(n, K)`` where a row has any number of classes."""
+Link = Literal["softmax", "sigmoid"]
+"""How logits become probabilities: of one class among all, or of each class for itself."""
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows of a shared feature matrix and their class indices: all that a head may learn from."""
+    """Rows of a shared feature matrix and their labels: all that a head may learn from."""
 
     rows: Rows
     """``(n,)``"""
-    labels: NDArray[np.int64]
-    """``(n,)``"""
+    labels: Targets
+    """``(n,)`` or ``(n, K)``"""
 
     def __post_init__(self) -> None:
         if len(self.rows) == 0 or len(self.rows) != len(self.labels):
@@ -28,18 +34,25 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class LinearClassifiers:
-    """A batch of softmax classifiers on raw features."""
+    """A batch of classifiers on raw features."""
 
     weight: Tensor
     """``(B, K, D)`` float64."""
     bias: Tensor
-    """``(B, K)`` float64; minus infinity for a class that the training set lacked."""
+    """``(B, K)`` float64; minus infinity for a class that the training set lacked, plus for one that all its rows have."""
+    link: Link = "softmax"
 
     def probabilities(self, index: int, features: Tensor) -> NDArray[np.float64]:
         """Class probabilities ``(n, K)`` of classifier ``index`` on ``features (n, D)``."""
         logits = features.double() @ self.weight[index].T + self.bias[index]
-        probabilities: NDArray[np.float64] = logits.softmax(dim=1).cpu().numpy()
+        of_class = logits.softmax(dim=1) if self.link == "softmax" else logits.sigmoid()
+        probabilities: NDArray[np.float64] = of_class.cpu().numpy()
         return probabilities
+
+
+def link_of(sets: Sequence[TrainingSet]) -> Link:
+    """What fits the labels of the sets, which are all of one kind."""
+    return "sigmoid" if sets[0].labels.ndim == 2 else "softmax"
 
 
 def statistics(features: Tensor, rows: Rows, standardise: bool) -> tuple[Tensor, Tensor]:

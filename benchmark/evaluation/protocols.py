@@ -6,7 +6,7 @@ Whatever is chosen (a regulariser, k) is chosen by functions that are given labe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 from typing import Literal
@@ -19,15 +19,20 @@ from torch import Tensor, nn
 from benchmark.config import Protocol
 from benchmark.corpus.splits import SPLIT_SEED, Fold, nested_subsets
 from benchmark.errors import DataError
+from benchmark.evaluation.contributions import BY_PREDICTION
 from benchmark.evaluation.converged import fit
 from benchmark.evaluation.embedding import Embeddings
 from benchmark.evaluation.heads import fit_heads
-from benchmark.evaluation.knn import knn_grid
+from benchmark.evaluation.knn import knn_grid, knn_shares
 from benchmark.evaluation.linear import LinearClassifiers, TrainingSet, statistics
-from benchmark.evaluation.metrics import accuracy, log_loss
+from benchmark.evaluation.metrics import ranks
+from benchmark.evaluation.scoring import ENOUGH_CLASSES, merit
 from benchmark.seeding import numpy_stream, stream_seed
 
 Rows = NDArray[np.int64]
+Targets = NDArray[np.integer]
+Floats = NDArray[np.float64]
+Kind = Literal["single", "multi", "binary"]
 TrainSize = int | Literal["full"]
 
 
@@ -36,14 +41,19 @@ class Material:
     """What a protocol works on: all clips of a task, embedded, in one order."""
 
     embeddings: Embeddings
-    labels: Rows
-    """``(n,)`` class indices."""
+    labels: Targets
+    """``(n,)`` class indices; of a multi-label task zeros and ones ``(n, C)``."""
     n_classes: int
     folds: tuple[Fold, ...]
     """Rows of the folds index the n clips."""
     task: str
     head: nn.Linear | None
     """The classifier trained together with the encoder, where there is one."""
+    kind: Kind = "single"
+    metric: str = "accuracy"
+    """The task's headline metric, which also chooses regularisers and k on validation clips."""
+    class_names: tuple[str, ...] = ()
+    """Names of the classes, for rows of single classes."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,18 @@ class Outcome:
     test: Rows
     """``(t,)`` clips."""
     predictions: Rows
-    """``(t,)`` class indices; empty where the head could not be trained."""
+    """``(t,)`` class indices, of a multi-label task that of the highest score; empty where the head could not be trained."""
     slices: Rows
-    """Slices of the test clips, where the head sees slices; else empty."""
+    """Slices of the test clips, where the head sees slices of clips of a single class; else empty."""
     slice_predictions: Rows
     chosen: float | None = None
     """The regulariser or k chosen on the validation part."""
     reason: str = ""
     """Why there are no predictions."""
+    ranks: Rows = field(default_factory=lambda: np.empty(0, np.int64))
+    """``(t,)`` how many classes stand before a clip's own, where there are many classes; else empty."""
+    scores: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    """``(t, C)`` of a multi-label task, ``(t, 1)`` of a binary one's positive class, else ``(t, 0)``."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +87,7 @@ class _Problem:
     fold: Fold
     train_size: TrainSize
     replica: int
-    labels: Rows
+    labels: Targets
     """Of every unit, as the head is to see them."""
     train: Rows
     valid: Rows
@@ -114,7 +128,7 @@ def run_protocol(protocol: Protocol, material: Material, seed: int) -> list[Outc
     return [*run(protocol, material, units, problems, seed), *failed] if problems else failed
 
 
-def _shuffled(material: Material, fold: Fold, seed: int, replica: int) -> Rows:
+def _shuffled(material: Material, fold: Fold, seed: int, replica: int) -> Targets:
     """Labels with those of the fold's training and validation clips permuted among each other."""
     rows = np.concatenate([fold.train, fold.valid])
     labels = material.labels.copy()
@@ -148,7 +162,7 @@ def _replicas(protocol: Protocol, size: TrainSize) -> int:
     return 1 if settled else protocol.replicas
 
 
-def _subset(labels: Rows, fold: Fold, size: int, replica: int) -> Rows:
+def _subset(labels: Targets, fold: Fold, size: int, replica: int) -> Rows:
     """Drawn by the replica alone, so that all methods and pre-training seeds see the same subsets."""
     return nested_subsets(labels, fold.train, size, stream_seed(SPLIT_SEED, "subset", replica))
 
@@ -168,19 +182,19 @@ def _converged(
             searched.probabilities(index * len(strengths) + column, units.features[problem.valid])
             for column in range(len(strengths))
         ]
-        chosen[index] = strengths[best_candidate(candidates, problem.labels[problem.valid])]
+        chosen[index] = strengths[best_candidate(candidates, problem.labels[problem.valid], material.metric)]
     final_sets = [TrainingSet(problem.refit, problem.labels[problem.refit]) for problem in problems]
     final = fit(units.features, final_sets, chosen, material.n_classes, standardise=protocol.standardise).classifiers
     for index, problem in enumerate(problems):
-        yield _outcome(units, problem, _predictor(final, index, units), float(chosen[index, 0]))
+        yield _outcome(material, units, problem, _predictor(final, index, units), float(chosen[index, 0]))
 
 
-def best_candidate(probabilities: Sequence[NDArray[np.float64]], labels: Rows) -> int:
-    """Index of the most accurate of several candidates on validation labels ``(n,)``.
+def best_candidate(probabilities: Sequence[Floats], labels: Targets, metric: str = "accuracy") -> int:
+    """Index of the best of several candidates ``(n, C)`` by ``metric`` on validation labels ``(n,)`` or ``(n, C)``.
 
     Ties go to the lower log-loss, then to the first: candidates come from strong to weak regularisation.
     """
-    merits = [(accuracy(labels, p.argmax(axis=1)), -log_loss(labels, p)) for p in probabilities]
+    merits = [merit(metric, labels, p) for p in probabilities]
     return max(range(len(merits)), key=lambda index: merits[index])
 
 
@@ -199,7 +213,7 @@ def _adam(
         standardise=protocol.standardise,
     )
     for index, problem in enumerate(problems):
-        yield _outcome(units, problem, _predictor(heads, index, units), None)
+        yield _outcome(material, units, problem, _predictor(heads, index, units), None)
 
 
 def _knn(
@@ -210,10 +224,10 @@ def _knn(
     for problem in problems:
         mean, deviation = statistics(units.features, problem.train, protocol.standardise)
         vote = _Vote(((units.features.double() - mean) / deviation).float(), problem.labels, material.n_classes)
-        tried = vote(problem.train, problem.valid, protocol.neighbours)
-        merits = [accuracy(problem.labels[problem.valid], predictions) for predictions in tried]
+        merits = vote.merits(material.metric, problem, protocol.neighbours)
         k = protocol.neighbours[int(np.argmax(merits))]
-        yield _outcome(units, problem, partial(vote.one_hot, problem.refit, k), float(k))
+        voted = vote.one_hot if units.sliced and material.kind == "single" else vote.shares
+        yield _outcome(material, units, problem, partial(voted, problem.refit, k), float(k))
 
 
 @dataclass(frozen=True)
@@ -221,16 +235,29 @@ class _Vote:
     """Nearest neighbours among some units of a standardised feature matrix."""
 
     features: Tensor
-    labels: Rows
+    labels: Targets
     n_classes: int
 
-    def __call__(self, known: Rows, asked: Rows, ks: Sequence[int]) -> Rows:
-        """Predictions ``(len(ks), len(asked))``."""
-        return knn_grid(self.features[known], self.labels[known], self.features[asked], ks, self.n_classes)
+    def merits(self, metric: str, problem: _Problem, ks: Sequence[int]) -> list[float]:
+        """The headline metric of the validation part for several numbers of neighbours in the training part."""
+        known, asked = problem.train, problem.valid
+        labels = self.labels[asked]
+        if metric in BY_PREDICTION and labels.ndim == 1:
+            tried = knn_grid(self.features[known], self.labels[known], self.features[asked], ks, self.n_classes)
+            return [BY_PREDICTION[metric](labels, predictions).value for predictions in tried]
+        return [merit(metric, labels, self.shares(known, k, asked))[0] for k in ks]
 
-    def one_hot(self, known: Rows, k: int, asked: Rows) -> NDArray[np.float64]:
-        """Predictions as probabilities ``(len(asked), K)``, so that slices of a clip can be averaged."""
-        certain: NDArray[np.float64] = np.eye(self.n_classes)[self(known, asked, [k])[0]]
+    def shares(self, known: Rows, k: int, asked: Rows) -> Floats:
+        """Share of the neighbours that have each class, ``(len(asked), K)``."""
+        own = self.labels[known]
+        targets = own if own.ndim == 2 else np.eye(self.n_classes, dtype=np.uint8)[own]
+        return knn_shares(self.features[known], targets, self.features[asked], k).astype(np.float64)
+
+    def one_hot(self, known: Rows, k: int, asked: Rows) -> Floats:
+        """Predictions as probabilities ``(len(asked), K)``: the slices of a clip have a vote each."""
+        own, features = self.labels[known], self.features
+        predictions = knn_grid(features[known], own, features[asked], [k], self.n_classes)[0]
+        certain: Floats = np.eye(self.n_classes)[predictions]
         return certain
 
 
@@ -241,35 +268,45 @@ def _own(material: Material) -> list[Outcome]:
         raise ValueError("the protocol asks for the run's own classifier, and the run has none")
     units = Units(material, "slice")
 
-    def probabilities(asked: Rows) -> NDArray[np.float64]:
+    def probabilities(asked: Rows) -> Floats:
         with torch.inference_mode():
-            result: NDArray[np.float64] = head(units.features[asked]).double().softmax(dim=1).numpy()
+            logits = head(units.features[asked]).double()
+            result: Floats = (logits.sigmoid() if material.kind == "multi" else logits.softmax(dim=1)).numpy()
             return result
 
     nothing = np.empty(0, np.int64)
     problems = [_Problem(fold, "full", 0, *[nothing] * 4) for fold in material.folds]
-    return [_outcome(units, problem, probabilities, None) for problem in problems]
+    return [_outcome(material, units, problem, probabilities, None) for problem in problems]
 
 
-def _predictor(classifiers: LinearClassifiers, index: int, units: Units) -> Callable[[Rows], NDArray[np.float64]]:
+def _predictor(classifiers: LinearClassifiers, index: int, units: Units) -> Callable[[Rows], Floats]:
     return lambda asked: classifiers.probabilities(index, units.features[asked])
 
 
 def _outcome(
-    units: Units, problem: _Problem, probabilities_of: Callable[[Rows], NDArray[np.float64]], chosen: float | None
+    material: Material,
+    units: Units,
+    problem: _Problem,
+    probabilities_of: Callable[[Rows], Floats],
+    chosen: float | None,
 ) -> Outcome:
     """Predict the fold's test clips, and its slices where the head sees slices."""
-    asked = units.of(problem.fold.test)
+    test = problem.fold.test
+    asked = units.of(test)
     probabilities = probabilities_of(asked)
-    predictions = units.clip_probabilities(asked, probabilities).argmax(axis=1)
-    slices = asked if units.sliced else asked[:0]
+    of_clip = units.clip_probabilities(asked, probabilities)
+    sliced = units.sliced and material.kind != "multi"
+    ranked = material.kind == "single" and material.n_classes >= ENOUGH_CLASSES
+    by_kind: dict[Kind, Floats] = {"single": of_clip[:, :0], "binary": of_clip[:, 1:], "multi": of_clip}
     return Outcome(
         problem.fold.name,
         str(problem.train_size),
         problem.replica,
-        problem.fold.test,
-        predictions,
-        slices,
-        probabilities.argmax(axis=1) if units.sliced else slices,
+        test,
+        of_clip.argmax(axis=1),
+        asked if sliced else asked[:0],
+        probabilities.argmax(axis=1) if sliced else asked[:0],
         chosen,
+        ranks=ranks(material.labels[test], of_clip) if ranked else test[:0],
+        scores=by_kind[material.kind].astype(np.float32),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from tqdm import tqdm
 from benchmark.artifacts import Cache, atomic_path, content_hash, hash_arrays, read_json, write_json
 from benchmark.columns import PREDICTION_COLUMNS
 from benchmark.config import Protocol
-from benchmark.corpus.splits import SPLIT_SEED, Fold, folds, selected
+from benchmark.corpus.splits import SPLIT_SEED, Fold, Targets, encode, folds, forbidden_rows, present, selected
 from benchmark.corpus.store import Corpus
 from benchmark.evaluation.cells import pack, unpack
 from benchmark.evaluation.diagnostics import dataset_identity, diagnose
@@ -32,6 +32,7 @@ from benchmark.evaluation.embedding import Embeddings, embed
 from benchmark.evaluation.protocols import Material, Outcome, run_protocol
 from benchmark.evaluation.rows import (
     Row,
+    detail_rows,
     not_run,
     prediction_rows,
     score_base,
@@ -39,7 +40,7 @@ from benchmark.evaluation.rows import (
     score_table,
     with_means,
 )
-from benchmark.jobs import EvaluateJob, TaskRef
+from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
 from benchmark.pretraining.device import deterministic_torch
 from benchmark.pretraining.export import load_part
 from benchmark.records import Task
@@ -64,9 +65,8 @@ def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
         evaluation = _Evaluation(job, workspace, device)
         for part in tqdm(run["parts"], desc=f"evaluate {job.name}", unit="part", disable=None):
             evaluation.add(part)
-    return _write(
-        workspace.evaluation(job.name), with_means(evaluation.scores), evaluation.predictions, evaluation.diagnostics
-    )
+    scores = [*with_means(evaluation.scores), *evaluation.details]
+    return _write(workspace.evaluation(job.name), scores, evaluation.predictions, evaluation.diagnostics)
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,11 @@ class _TaskData:
     clips: pd.DataFrame
     rows: Rows
     """``(n,)`` rows of the corpus."""
-    labels: Rows
-    n_classes: int
+    labels: Targets
+    classes: tuple[str, ...]
     folds: tuple[Fold, ...]
+    flag: str
+    """What every score on this task has to say of itself; empty where there is nothing."""
 
 
 class _Evaluation:
@@ -90,35 +92,40 @@ class _Evaluation:
         self.job, self.device = job, device
         self.cache = Cache(workspace.cache)
         self.scores: list[Row] = []
+        self.details: list[Row] = []
         self.predictions: list[pd.DataFrame] = []
         self.diagnostics: dict[str, Any] = {}
         self.corpora: dict[str, Corpus] = {}
         self.tasks: dict[str, list[_TaskData]] = defaultdict(list)
+        self.workspace = workspace
+        seen = [self._open(ref).clips for ref in job.seen if not ref.absent]
         for ref in job.tasks:
             if why := ref.corpus.absent or ref.missing:
-                self.scores += _task_not_run(job, ref.task, why)
+                self.scores += _task_not_run(job, ref, why)
                 continue
             name = ref.corpus.dataset
             if name not in self.corpora:
-                folder = workspace.corpus(name, ref.corpus.rate)
-                self.corpora[name] = Corpus.open(folder, ref.corpus.fingerprint)
-            self.tasks[name].append(_task_data(ref, self.corpora[name]))
-        self.workspace = workspace
+                self.corpora[name] = self._open(ref.corpus)
+            self.tasks[name].append(_task_data(ref, self.corpora[name], job.transductive, seen))
+
+    def _open(self, ref: CorpusRef) -> Corpus:
+        return Corpus.open(self.workspace.corpus(ref.dataset, ref.rate), ref.fingerprint)
 
     def add(self, part: dict[str, Any]) -> None:
         """Score one exported encoder under all protocols, or under one where it is a snapshot."""
         encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
         protocols = self._protocols_of(part)
         clips: dict[str, tuple[Any, Any]] = {}
-        for name, tasks in self.tasks.items():
+        for name, all_tasks in self.tasks.items():
             corpus = self.corpora[name]
+            tasks = [_seen_by(part, protocols, data) for data in all_tasks]
             found: dict[str, Embeddings] = {}
             for (protocol_name, protocol), data in product(protocols.items(), tasks):
                 key = self._embedding_key(record, corpus, data.rows, protocol)
                 if key not in found:
                     title = f"{part['part']} on {name}"
                     found[key] = self._embeddings(key, encoder, corpus, data.rows, protocol, title)
-                self._cell(part, data, corpus, protocol_name, protocol, found[key], head, key)
+                self._score(_Cell(part, data, corpus, protocol_name, protocol, found[key], key, head))
             if part["step"] is None:
                 largest = max(tasks, key=lambda data: len(data.rows))
                 first = found[self._embedding_key(record, corpus, largest.rows, next(iter(protocols.values())))]
@@ -151,67 +158,96 @@ class _Evaluation:
             self.cache.put("embeddings", key, found.arrays())
             return found
 
-    def _cell(
-        self,
-        part: dict[str, Any],
-        data: _TaskData,
-        corpus: Corpus,
-        protocol_name: str,
-        protocol: Protocol,
-        embedded: Embeddings,
-        head: nn.Linear | None,
-        embedding_key: str,
-    ) -> None:
-        chosen = tuple(fold for fold in data.folds if part["fold"] in {None, fold.name})
-        material = Material(embedded, data.labels, data.n_classes, chosen, data.task.id, head)
-        settings = protocol.model_dump(mode="json")
-        classifier = hash_arrays({k: v.numpy() for k, v in head.state_dict().items()}) if head else ""
-        facts = [data.ref.record, settings, part["part"], part["fold"], self.job.seed, classifier]
-        key = content_hash([embedding_key, *facts])
+    def _score(self, cell: _Cell) -> None:
+        """Train and score the cell's heads, unless that has been done before."""
+        key = cell.key(self.job.seed)
         with self.cache.lock("cells", key):
             cached = self.cache.get("cells", key)
-            outcomes = unpack(*cached) if cached else run_protocol(protocol, material, self.job.seed)
+            outcomes = unpack(*cached) if cached else run_protocol(cell.protocol, cell.material, self.job.seed)
             if cached is None:
                 self.cache.put("cells", key, *pack(outcomes))
-        self._collect(part, data, corpus, protocol_name, protocol, material, outcomes)
+        self._collect(cell, outcomes)
 
-    def _collect(
-        self,
-        part: dict[str, Any],
-        data: _TaskData,
-        corpus: Corpus,
-        protocol_name: str,
-        protocol: Protocol,
-        material: Material,
-        outcomes: list[Outcome],
-    ) -> None:
-        variant = _variant(self.job.variant, part["step"])
+    def _collect(self, cell: _Cell, outcomes: list[Outcome]) -> None:
+        step = cell.part["step"]
         base = score_base(
             self.job,
-            data.task.id,
-            protocol_name,
-            protocol,
-            variant=variant,
-            weights=part["weights"],
-            data=corpus.fingerprint,
+            cell.data.task.id,
+            cell.protocol_name,
+            cell.protocol,
+            variant=_variant(self.job.variant, step),
+            weights=cell.part["weights"],
+            data=cell.corpus.fingerprint,
         )
-        flag = "transductive" if self.job.transductive else ""
         for outcome in outcomes:
-            self.scores += score_rows(base, outcome, material, flag)
-            if part["step"] is None and not outcome.reason:
-                self.predictions.append(prediction_rows(base, outcome, data.labels, data.clips))
+            self.scores += score_rows(base, outcome, cell.material, cell.data.flag)
+            if step is not None or outcome.reason:
+                continue
+            self.predictions.append(prediction_rows(base, outcome, cell.material, cell.data.clips))
+            if cell.protocol.details:
+                self.details += detail_rows(base, outcome, cell.material, cell.data.flag)
 
 
-def _task_data(ref: TaskRef, corpus: Corpus) -> _TaskData:
+@dataclass(frozen=True)
+class _Cell:
+    """One part of a run under one protocol on one task."""
+
+    part: dict[str, Any]
+    data: _TaskData
+    corpus: Corpus
+    protocol_name: str
+    protocol: Protocol
+    embeddings: Embeddings
+    embedding_key: str
+    head: nn.Linear | None
+
+    @property
+    def material(self) -> Material:
+        """What the protocol works on."""
+        data, fold = self.data, self.part["fold"]
+        chosen = tuple(each for each in data.folds if fold in {None, each.name})
+        task, names = data.task, data.classes
+        return Material(
+            self.embeddings, data.labels, len(names), chosen, task.id, self.head, task.kind, task.metric, names
+        )
+
+    def key(self, seed: int) -> str:
+        """Hash of all that decides the outcomes."""
+        classifier = hash_arrays({k: v.numpy() for k, v in self.head.state_dict().items()}) if self.head else ""
+        settings = self.protocol.model_dump(mode="json")
+        facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier]
+        return content_hash([self.embedding_key, *facts])
+
+
+def _seen_by(part: dict[str, Any], protocols: dict[str, Protocol], data: _TaskData) -> _TaskData:
+    """The clips that scoring a part takes: of one that brings its own classifier, its fold's test clips alone."""
+    if part["fold"] is None or any(protocol.head != "own" for protocol in protocols.values()):
+        return data
+    [fold] = [fold for fold in data.folds if fold.name == part["fold"]]
+    nothing = fold.train[:0]
+    alone = replace(fold, train=nothing, valid=nothing, test=np.arange(len(fold.test)))
+    clips = data.clips.iloc[fold.test].reset_index(drop=True)
+    return replace(data, clips=clips, rows=data.rows[fold.test], labels=data.labels[fold.test], folds=(alone,))
+
+
+def _task_data(ref: TaskRef, corpus: Corpus, transductive: bool, seen: list[pd.DataFrame]) -> _TaskData:
     record = dict(ref.record)
     official = record.pop("classes")
     task = Task(**record)
     rows = selected(task, corpus.clips)
     clips = corpus.clips.iloc[rows].reset_index(drop=True)
-    present = set(clips[task.label])
-    classes = [label for label in official if label in present]
-    labels = clips[task.label].map({label: index for index, label in enumerate(classes)}).to_numpy(np.int64)
-    return _TaskData(ref, task, clips, rows, labels, len(classes), tuple(folds(task, clips, SPLIT_SEED)))
+    classes = present(task, official, clips)
+    labels = encode(task, classes, clips)
+    chosen = tuple(folds(task, clips, SPLIT_SEED))
+    flag = _flag(clips, chosen, seen) if transductive else ""
+    return _TaskData(ref, task, clips, rows, labels, classes, chosen, flag)
+
+
+def _flag(clips: pd.DataFrame, folds: tuple[Fold, ...], seen: list[pd.DataFrame]) -> str:
+    """What scores say whose encoder may have seen test clips: how many are known to have been."""
+    test = clips.iloc[np.unique(np.concatenate([fold.test for fold in folds]))]
+    leaked = int(forbidden_rows(test, seen).sum())
+    return f"transductive: pre-training saw the source or the samples of {leaked} of {len(test)} test clips"
 
 
 def _variant(own: str, step: int | None) -> str:
@@ -222,14 +258,14 @@ def _variant(own: str, step: int | None) -> str:
 
 
 def _all_not_run(job: EvaluateJob, reason: str) -> list[Row]:
-    return [row for ref in job.tasks for row in _task_not_run(job, ref.task, reason)]
+    return [row for ref in job.tasks for row in _task_not_run(job, ref, reason)]
 
 
-def _task_not_run(job: EvaluateJob, task: str, reason: str) -> list[Row]:
+def _task_not_run(job: EvaluateJob, ref: TaskRef, reason: str) -> list[Row]:
     rows: list[Row] = []
     for name, protocol in job.protocols.items():
-        base = score_base(job, task, name, protocol, variant=job.variant, weights="", data="")
-        rows += not_run(base, protocol.train_sizes, reason)
+        base = score_base(job, ref.task, name, protocol, variant=job.variant, weights="", data="")
+        rows += not_run(base, protocol.train_sizes, reason, ref.record["metric"])
     return rows
 
 
@@ -237,7 +273,8 @@ def _write(folder: Path, scores: list[Row], predictions: list[pd.DataFrame], dia
     shutil.rmtree(folder, ignore_errors=True)
     with atomic_path(folder / "scores.csv") as temporary:
         score_table(scores).to_csv(temporary, index=False, lineterminator="\n")
-    table = pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(columns=PREDICTION_COLUMNS)
+    kept = [part for part in predictions if len(part)]
+    table = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=PREDICTION_COLUMNS)
     order = ["task", "protocol", "train_size", "head_seed", "fold", "clip_id"]
     with atomic_path(folder / "predictions.parquet") as temporary:
         table.sort_values(order, kind="stable", ignore_index=True).to_parquet(temporary, index=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ class Source:
 
     corpus: Corpus
     rows: NDArray[np.int64]
-    labels: NDArray[np.int64] | None = None
-    """Class index of every clip of the corpus, by row."""
+    labels: NDArray[np.integer] | None = None
+    """Class index of every clip of the corpus, by row; of a multi-label task zeros and ones by row and class."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class _Read:
 
     waveforms: NDArray[np.int16]
     lengths: NDArray[np.int64]
-    labels: NDArray[np.int64] | None
+    labels: NDArray[np.integer] | None
+    positions: NDArray[np.float32]
 
 
 class TrainingData:
@@ -55,7 +56,7 @@ class TrainingData:
         max_clips: use a seeded subset of so many clips, drawn from all sources together.
 
     Raises:
-        DataError: no clip is left to train on.
+        DataError: no clip is left to train on, or none is long enough.
     """
 
     def __init__(
@@ -69,10 +70,20 @@ class TrainingData:
         device: torch.device | str = "cpu",
         max_clips: int | None = None,
     ) -> None:
-        self.sources = [source for source in _subset(sources, max_clips, seed) if len(source.rows)]
-        if not self.sources:
-            names = ", ".join(source.corpus.dataset for source in sources) or "no corpus"
+        names = ", ".join(source.corpus.dataset for source in sources) or "no corpus"
+        self.allowed = [source for source in _subset(sources, max_clips, seed) if len(source.rows)]
+        """What may be trained on, whatever the length of its clips."""
+        if not self.allowed:
             raise DataError(f"{run}: no clip of {names} may be trained on; exclude less or train on other data.")
+        self.sources = [
+            source for source in map(partial(_long_enough, request.minimum), self.allowed) if len(source.rows)
+        ]
+        if not self.sources:
+            seconds = request.minimum / self.allowed[0].corpus.sample_rate
+            raise DataError(
+                f"{run}: no clip of {names} has the {seconds:.2f} s that this method reads; train on longer clips or shorten "
+                "what it reads (method_config)."
+            )
         self.request = request
         self.seed, self.run = seed, run
         self.device = torch.device(device)
@@ -124,21 +135,25 @@ class TrainingData:
         The draw depends on the seed and the clips but not on the run, so every method on the same data fits its input
         statistics and its batch-norm to the same crops.
         """
-        total = sum(len(source.rows) for source in self.sources)
+        total = sum(len(source.rows) for source in self.allowed)
         batches = []
-        for index, source in enumerate(self.sources):
+        for source in self.allowed:
             stream = numpy_stream(self.seed, "calibration", source.corpus.dataset)
             share = min(len(source.rows), max(1, round(crops * len(source.rows) / total)))
             rows = source.rows[stream.permutation(len(source.rows))[:share]]
             request = CropRequest(1, samples, self.request.short)
             parts = np.array_split(rows, -(-share // batch_size))
-            batches += [self._deliver(self._gather(index, part, request, stream)) for part in parts]
+            batches += [self._deliver(_gather(source, part, request, stream)) for part in parts]
         return batches
 
     def short_clips(self) -> int:
         """Clips in use that are shorter than a crop and are padded or tiled."""
         pairs = zip(self.sources, self.samples, strict=True)
         return sum(int((samples[source.rows] < self.request.samples).sum()) for source, samples in pairs)
+
+    def too_short(self) -> int:
+        """Clips that may be trained on but are shorter than the method can use."""
+        return sum(len(source.rows) for source in self.allowed) - sum(len(source.rows) for source in self.sources)
 
     def _draw_permutation(self, index: int, number: int) -> NDArray[np.int64]:
         """Order of the clips in pass ``number`` over a source."""
@@ -148,23 +163,33 @@ class TrainingData:
 
     def _read(self, step: int) -> _Read:
         index, rows = self.clips(step)
-        return self._gather(index, rows, self.request, numpy_stream(self.seed, self.run, "crops", step))
-
-    def _gather(self, index: int, rows: NDArray[np.int64], request: CropRequest, stream: np.random.Generator) -> _Read:
-        source, samples = self.sources[index], self.samples[index][rows]
-        starts = source.corpus.random_starts(stream, rows, request.views, request.samples)
-        crops = source.corpus.gather(
-            np.repeat(rows, request.views), starts.reshape(-1), request.samples, short=request.short
-        )
-        whole = np.full_like(rows, request.samples)
-        lengths = whole if request.short == "tile" else np.minimum(samples, whole)
-        labels = None if source.labels is None else source.labels[rows]
-        return _Read(crops.reshape(len(rows), request.views, request.samples), lengths, labels)
+        return _gather(self.sources[index], rows, self.request, numpy_stream(self.seed, self.run, "crops", step))
 
     def _deliver(self, read: _Read) -> Batch:
         labels = None if read.labels is None else torch.from_numpy(read.labels).to(self.device)
         waveforms = to_waveforms(read.waveforms, self.device)
-        return Batch(waveforms, torch.from_numpy(read.lengths).to(self.device), labels)
+        lengths, positions = (torch.from_numpy(array).to(self.device) for array in (read.lengths, read.positions))
+        return Batch(waveforms, lengths, labels, positions)
+
+
+def _gather(source: Source, rows: NDArray[np.int64], request: CropRequest, stream: np.random.Generator) -> _Read:
+    """The requested crops of the clips ``rows``."""
+    samples = source.corpus.clips["samples"].to_numpy(np.int64)[rows]
+    room = np.maximum(samples - request.samples, 0)
+    starts = request.starts(stream, room, request.views)
+    crops = source.corpus.gather(
+        np.repeat(rows, request.views), starts.reshape(-1), request.samples, short=request.short
+    )
+    whole = np.full_like(rows, request.samples)
+    lengths = whole if request.short == "tile" else np.minimum(samples, whole)
+    labels = None if source.labels is None else source.labels[rows]
+    positions = (starts / np.maximum(room, 1)[:, None]).astype(np.float32)
+    return _Read(crops.reshape(len(rows), request.views, request.samples), lengths, labels, positions)
+
+
+def _long_enough(minimum: int, source: Source) -> Source:
+    samples = source.corpus.clips["samples"].to_numpy(np.int64)[source.rows]
+    return Source(source.corpus, source.rows[samples >= minimum], source.labels)
 
 
 def _subset(sources: Sequence[Source], max_clips: int | None, seed: int) -> list[Source]:

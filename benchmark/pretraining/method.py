@@ -10,17 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.config import MethodConfig, Training
+from benchmark.signal.crops import StartSampler, independent_starts
 from benchmark.signal.encoder import Encoder
 
 
 @dataclass(frozen=True)
 class CropRequest:
-    """What a training step reads of each clip: ``views`` independent uniform random crops of ``samples`` samples."""
+    """What a training step reads of each clip: ``views`` crops of ``samples`` samples."""
 
     views: int
     samples: int
     short: Literal["pad", "tile"] = "pad"
     """What a clip shorter than a crop becomes: followed by zeros, or repeated."""
+    minimum: int = 0
+    """Clips of fewer samples are left out of training, and counted."""
+    starts: StartSampler = independent_starts
+    """Where the crops of a clip begin."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Batch:
     """``(B,)`` int64: samples of each crop that come from the clip (the rest is padding); tiled crops count in full."""
     labels: Tensor | None
     """``(B,)`` int64 class indices; None unless the run trains with a task's labels."""
+    positions: Tensor | None = None
+    """``(B, V)`` float32 in [0, 1]: where each crop begins, 0 at the clip's start and 1 where its end is the clip's."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,9 @@ def _whole_part(corpora: Sequence[Corpus], evaluated: Sequence[Corpus]) -> PartP
     sources, clips = [], []
     for corpus in corpora:
         forbidden = forbidden_rows(corpus.clips, [other.clips for other in evaluated])
-        sources.append(_source(corpus, ~forbidden, f"it shares a source with clips that are evaluated ({names})"))
+        sources.append(
+            _source(corpus, ~forbidden, f"it shares a source or its samples with clips that are evaluated ({names})")
+        )
         clips.append(_coverage(corpus, ~forbidden, shared=int(forbidden.sum())))
     return PartPlan("all", None, sources, clips)
 
@@ -66,11 +68,12 @@ def _whole_part(corpora: Sequence[Corpus], evaluated: Sequence[Corpus]) -> PartP
 def _fold_parts(task_name: str, corpus: Corpus) -> list[PartPlan]:
     task: Task = registry.load("task", task_name)
     dataset: Dataset = registry.load("dataset", task.dataset)
-    numbers, n_classes = labels(task, dataset, corpus.clips), len(classes(task, dataset, corpus.clips))
+    numbers = labels(task, dataset, corpus.clips, corpus.standin)
+    n_classes = len(classes(task, dataset, corpus.clips, corpus.standin))
     return [_fold_part(task, corpus, fold, numbers, n_classes) for fold in folds(task, corpus.clips, SPLIT_SEED)]
 
 
-def _fold_part(task: Task, corpus: Corpus, fold: Fold, numbers: NDArray[np.int64], n_classes: int) -> PartPlan:
+def _fold_part(task: Task, corpus: Corpus, fold: Fold, numbers: NDArray[np.integer], n_classes: int) -> PartPlan:
     train, where = _mask(corpus, fold.train), f"{task.id} fold {fold.name}"
     source = _source(corpus, train, f"{where} trains on its training part only", numbers)
     valid = _source(corpus, _mask(corpus, fold.valid), f"it is no validation clip of {where}")
@@ -80,11 +83,11 @@ def _fold_part(task: Task, corpus: Corpus, fold: Fold, numbers: NDArray[np.int64
         [source],
         [_coverage(corpus, train, shared=len(fold.dropped))],
         n_classes,
-        (ValidationAccuracy(valid.corpus, valid.rows, numbers),),
+        (ValidationAccuracy(valid.corpus, valid.rows, numbers),) if numbers.ndim == 1 else (),
     )
 
 
-def _source(corpus: Corpus, allowed: Mask, reason: str, numbers: NDArray[np.int64] | None = None) -> Source:
+def _source(corpus: Corpus, allowed: Mask, reason: str, numbers: NDArray[np.integer] | None = None) -> Source:
     return Source(corpus.restricted(allowed, reason), np.flatnonzero(allowed), numbers)
 
 

@@ -148,6 +148,7 @@ class _PartRun:
             "steps": steps,
             "clips": self._coverage(data),
             "short_clips": data.short_clips() if data else 0,
+            "too_short_clips": data.too_short() if data else 0,
             "clips_a_step": data.batch_sizes if data else [],
             "clips_seen": sum(data.batch_size(step) for step in range(steps)) if data else 0,
             "epochs": steps / data.steps_per_epoch if data else 0.0,

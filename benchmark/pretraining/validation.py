@@ -28,7 +28,7 @@ class ValidationAccuracy:
     """
 
     def __init__(
-        self, corpus: Corpus, rows: NDArray[np.int64], labels: NDArray[np.int64], *, batch_size: int = 16
+        self, corpus: Corpus, rows: NDArray[np.int64], labels: NDArray[np.integer], *, batch_size: int = 16
     ) -> None:
         self.corpus, self.rows, self.labels = corpus, rows, labels
         self.batch_size = batch_size

@@ -16,7 +16,7 @@ from benchmark.artifacts import atomic_path, write_text
 from benchmark.config import Study, load_study
 from benchmark.jobs import ReportJob
 from benchmark.reporting.curves import Curve, read_curves
-from benchmark.reporting.results import BANNER, Results, read_results, task_title
+from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
 from benchmark.statistics.cells import CellKey
 from benchmark.statistics.families import cell_key, headline
 from benchmark.statistics.findings import steps_of
@@ -98,7 +98,7 @@ def _draw_accuracy(axes: Axes, task: str, rows: Sequence[AccuracyRow]) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlim(0, 102)
     axes.set_title(task_title(task) + (" (saturated)" if rows[0].saturated else ""), loc="left", fontweight="bold")
-    axes.set_xlabel("accuracy, %")
+    axes.set_xlabel(f"{task_metric(task)}, %")
     axes.grid(axis="y", visible=False)
 
 
@@ -164,7 +164,7 @@ def _draw_steps(axes: Axes, task: str, by_run: dict[str, Points]) -> None:
         axes.plot([step for step, _ in points], [100 * value for _, value in points], ".", color=colour, markersize=4)
     axes.set_title(task_title(task), loc="left", fontweight="bold")
     axes.set_xlabel("steps of pre-training")
-    axes.set_ylabel("accuracy, %")
+    axes.set_ylabel(f"{task_metric(task)}, %")
     axes.legend(frameon=False, fontsize=8)
 
 

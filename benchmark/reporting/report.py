@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import jinja2
-from markupsafe import Markup, escape
 
 from benchmark.artifacts import write_text
 from benchmark.config import Study, load_study
 from benchmark.errors import StaleArtifactError
 from benchmark.jobs import ReportJob
 from benchmark.reporting.audit import comparison_table, diagnostics_table, missing_table, provenance_table, versions
-from benchmark.reporting.formats import Table, as_markdown
+from benchmark.reporting.formats import Table, as_markdown, environment
 from benchmark.reporting.results import BANNER, Results, read_results
 from benchmark.reporting.tables import study_tables
 from benchmark.workspace import Workspace
@@ -26,7 +22,6 @@ FIGURES = {
     "steps": "Accuracy by steps of pre-training: a line for the mean over seeds, a dot for each seed.",
     "curves": "Training loss by step, one line for each seed and fold.",
 }
-_BRACKETS = re.compile(r"\[[^]]*\]")
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def report(job: ReportJob, workspace: Workspace) -> None:
     results = read_results(workspace)
     sections = [_section(job, workspace, study, results) for study in job.runs]
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             job=job,
@@ -109,21 +104,3 @@ def _figures(folder: Path) -> list[Figure]:
         for path, caption in paths.items()
         if path.exists()
     ]
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("benchmark.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["cell"] = _cell
-    return environment
-
-
-def _cell(text: str) -> Markup:
-    """A table's cell with its interval in small print."""
-    return Markup(_BRACKETS.sub(lambda match: f"<small>{match[0]}</small>", str(escape(text))))

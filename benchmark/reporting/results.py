@@ -72,3 +72,12 @@ def task_title(task: str) -> str:
     """A task's title by its record."""
     title: str = registry.load("task", task).title
     return title
+
+
+_METRICS = {"map": "mAP", "auc": "AUC", "mauc": "macro AUC", "class_mean_accuracy": "class-mean accuracy"}
+
+
+def task_metric(task: str) -> str:
+    """What a task is scored by, in words."""
+    metric: str = registry.load("task", task).metric
+    return _METRICS.get(metric, metric)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from benchmark.artifacts import write_text
 from benchmark.config import Study, TableSpec, load_study
 from benchmark.errors import StaleArtifactError
 from benchmark.jobs import ReportJob
-from benchmark.reporting.formats import NOT_ASKED, TRANSDUCTIVE, Table, as_csv, as_latex, as_markdown
-from benchmark.reporting.results import BANNER, Results, read_results, task_title
+from benchmark.reporting.footnotes import Footnotes
+from benchmark.reporting.formats import NOT_ASKED, TRANSDUCTIVE, Table, write_table
+from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
 from benchmark.statistics.families import cell_key
 from benchmark.statistics.rows import AccuracyRow, NormalisedMeanRow, NormalisedRow
 from benchmark.workspace import Workspace
@@ -22,10 +22,8 @@ def render_tables(job: ReportJob, workspace: Workspace, study: str) -> None:
     Raises:
         StaleArtifactError: aggregation has not run, or not for this study.
     """
-    formats = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
     for table in study_tables(job, load_study(workspace.root, study), read_results(workspace)):
-        for suffix, render in formats.items():
-            write_text(workspace.results / "tables" / study / f"{table.name}.{suffix}", render(table))
+        write_table(workspace.results / "tables" / study, table, ["csv", "md", "tex"])
 
 
 def study_tables(job: ReportJob, study: Study, results: Results) -> list[Table]:
@@ -49,12 +47,12 @@ class _Builder:
         self.comparisons = {row.cell: row for row in results.comparisons}
         self.normalised = {row.cell: row for row in results.normalised}
         self.means = {(row.run, row.protocol, row.train_size): row for row in results.means}
-        self.reasons: dict[str, str] = {}
+        self.footnotes = Footnotes()
 
     def table(self, name: str) -> Table:
         normalised = self.spec.value == "normalised"
         means = ["Mean over tasks", "Ratio of mean gains"] if normalised else []
-        header = ["Run", "Audio", "Seeds", *map(task_title, self.spec.tasks), *means]
+        header = ["Run", "Audio", "Seeds", *map(_column, self.spec.tasks), *means]
         rows = [self._row(run) for run in self.spec.rows]
         notes = [*self._reading(), *(self._mean_notes() if normalised else []), *self._cell_notes()]
         return Table(name, self.spec.caption, header, rows, notes, BANNER if self.job.standin else "")
@@ -72,14 +70,14 @@ class _Builder:
 
     def _cell(self, run: str, task: str) -> str:
         if run not in self.job.runs[self.study.id]:
-            return f"not run ({self._mark('this profile leaves the run out')})"
+            return f"not run ({self.footnotes.mark('this profile leaves the run out')})"
         row = self._summary(run, task)
         if row is None:
             return NOT_ASKED
         if row.accuracy is None:
-            return f"not run ({self._mark(row.reason)})"
+            return f"not run ({self.footnotes.mark(row.reason)})"
         flag = TRANSDUCTIVE if row.transductive else ""
-        partial = f" ({self._mark(row.reason)})" if row.reason else ""
+        partial = f" ({self.footnotes.mark(row.reason)})" if row.reason else ""
         shown = percent(row) if self.spec.value == "accuracy" else self._normalised(run, task, row)
         return shown + flag + partial
 
@@ -88,9 +86,9 @@ class _Builder:
         raw = f"raw {100 * (row.accuracy or 0):.1f}"
         found = self.normalised.get((run, *cell_key(self.spec, run, task)))
         if found is None:
-            return f"undefined ({self._mark('the run names no Supervised reference')}); {raw}"
+            return f"undefined ({self.footnotes.mark('the run names no Supervised reference')}); {raw}"
         if found.value is None:
-            return f"undefined ({self._mark(found.reason)}); {raw}"
+            return f"undefined ({self.footnotes.mark(found.reason)}); {raw}"
         return f"{_ratio(found)}; {raw}"
 
     def _mean(self, run: str) -> NormalisedMeanRow | None:
@@ -104,15 +102,12 @@ class _Builder:
         count = f"{row.tasks} of {row.tasks + row.undefined} tasks"
         return [f"{row.mean:.2f} {_bounds(row.lower, row.upper, 1, 2)}; {count}", f"{row.ratio_of_mean_gains:.2f}"]
 
-    def _mark(self, reason: str) -> str:
-        """A letter that stands for a reason, the same for the same reason; explained in the notes."""
-        letters = self.reasons
-        return letters.setdefault(reason or "no reason was given", _letters(len(letters)))
-
     def _reading(self) -> list[str]:
         """How to read a cell."""
         accuracy = self.spec.value == "accuracy"
-        what = "Accuracy of clips in percent" if accuracy else "Normalised accuracy (0 Untrained, 1 Supervised)"
+        named = all(task_metric(task) == "accuracy" for task in self.spec.tasks)
+        raw = f"Accuracy of clips{'' if named else ', or the metric that heads a column,'} in percent"
+        what = raw if accuracy else "Normalised accuracy (0 Untrained, 1 Supervised)"
         full = self.spec.train_size == "full"
         size = "the full training part" if full else f"{self.spec.train_size} training clips a class"
         return [
@@ -123,7 +118,7 @@ class _Builder:
 
     def _cell_notes(self) -> list[str]:
         rows = [row for run in self.spec.rows for task in self.spec.tasks if (row := self._summary(run, task))]
-        notes = [f"({letter}) {reason}." for reason, letter in self.reasons.items()]
+        notes = self.footnotes.notes()
         if any(row.transductive and row.accuracy is not None for row in rows):
             notes.append(
                 f"{TRANSDUCTIVE} transductive: unlabelled audio of the evaluated dataset was seen in pre-training."
@@ -155,6 +150,12 @@ class _Builder:
         ]
 
 
+def _column(task: str) -> str:
+    """A task's title, and its metric unless that is accuracy."""
+    metric = task_metric(task)
+    return task_title(task) if metric == "accuracy" else f"{task_title(task)}, {metric}"
+
+
 def percent(row: AccuracyRow) -> str:
     """``84.2 [81.0, 87.1]``."""
     return f"{100 * (row.accuracy or 0):.1f} {_bounds(row.lower, row.upper, 100, 1)}".rstrip()
@@ -168,9 +169,3 @@ def _bounds(lower: float | None, upper: float | None, scale: int, decimals: int)
     if lower is None or upper is None:
         return ""
     return f"[{scale * lower:.{decimals}f}, {scale * upper:.{decimals}f}]"
-
-
-def _letters(index: int) -> str:
-    """a, b, ..., z, aa, ab, ..."""
-    prefix = "" if index < 26 else _letters(index // 26 - 1)
-    return prefix + chr(ord("a") + index % 26)

@@ -1,6 +1,8 @@
-"""Packed crops to waveforms on the device."""
+"""Where crops begin, and packed crops to waveforms on the device."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -9,6 +11,16 @@ from torch import Tensor
 
 FULL_SCALE = 32_768.0
 """Magnitude of the most negative 16-bit sample, which becomes -1."""
+
+
+StartSampler = Callable[[np.random.Generator, NDArray[np.int64], int], NDArray[np.int64]]
+"""From a random stream, the room of each clip ``(B,)`` (samples by which it is longer than a crop, at least 0) and the
+number of views V, to the first sample of each crop ``(B, V)``, within [0, room]."""
+
+
+def independent_starts(generator: np.random.Generator, room: NDArray[np.int64], views: int) -> NDArray[np.int64]:
+    """Each crop uniform over all that fit, independent of the others of its clip."""
+    return generator.integers(0, room[:, None], size=(len(room), views), endpoint=True)
 
 
 def to_waveforms(crops: NDArray[np.int16], device: torch.device | str = "cpu") -> Tensor:

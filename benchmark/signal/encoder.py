@@ -57,6 +57,9 @@ class LogMelEncoder(Encoder):
     """An encoder of log-mel patches, standardised with one mean and one standard deviation of the training data."""
 
     Config: ClassVar[type[EncoderConfig]] = LogMelEncoderConfig
+    config: LogMelEncoderConfig
+    frames: int
+    """Frames of one input patch."""
     input_mean: Tensor
     input_std: Tensor
 
@@ -65,6 +68,7 @@ class LogMelEncoder(Encoder):
         self.config = config
         self.frontend = LogMel(config.frontend)
         self.sample_rate = config.frontend.sample_rate
+        self.frames = config.frames
         self.window = self.frontend.samples(config.frames)
         self.register_buffer("input_mean", torch.zeros(()))
         self.register_buffer("input_std", torch.ones(()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def aggregate(job: ReportJob, workspace: Workspace) -> None:
         CorruptArtifactError: a file does not parse.
     """
     names = sorted({name for runs in job.runs.values() for facts in runs.values() for name in facts.names})
-    evaluations = {name: read_evaluation(workspace, name) for name in names}
+    evaluations = {name: read_evaluation(workspace, name, job.metrics) for name in names}
     diagnostics = {name: evaluation.diagnostics for name, evaluation in evaluations.items()}
     provenance = {name: _provenance(workspace, evaluation) for name, evaluation in evaluations.items()}
     studies = [StudyResults(load_study(workspace.root, study), runs, evaluations) for study, runs in job.runs.items()]
@@ -57,7 +57,7 @@ def aggregate(job: ReportJob, workspace: Workspace) -> None:
     folder = scores_folder(workspace)
     scores = _scores(evaluations)
     write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
-    write_rows(folder / "steps.csv", SnapshotRow, _snapshots(scores))
+    write_rows(folder / "steps.csv", SnapshotRow, _snapshots(scores, job.metrics))
     write_rows(folder / "summary.csv", AccuracyRow, [row for r in rows for row in r.summary])
     write_rows(folder / "comparisons.csv", ComparisonRow, [row for r in rows for row in r.comparisons])
     write_rows(folder / "normalised.csv", NormalisedRow, [row for r in rows for row in r.normalised])
@@ -77,9 +77,9 @@ def _scores(evaluations: dict[str, Evaluation]) -> pd.DataFrame:
     return rows.sort_values(SCORE_COLUMNS, kind="stable", ignore_index=True)
 
 
-def _snapshots(scores: pd.DataFrame) -> list[SnapshotRow]:
-    """Accuracy of each run's snapshots by completed steps: means over folds, then over head replicas."""
-    rows = headline_rows(scores)
+def _snapshots(scores: pd.DataFrame, metrics: Mapping[str, str]) -> list[SnapshotRow]:
+    """The headline metric of each run's snapshots by completed steps: means over folds, then over head replicas."""
+    rows = headline_rows(scores, metrics)
     rows = rows.assign(step=rows["variant"].map(snapshot_step).astype("Int64"))
     rows = rows[rows["step"].notna() & (rows["status"] == "ok")]
     cell = [field.name for field in fields(SnapshotRow) if field.name != "accuracy"]

@@ -63,6 +63,7 @@ def nested_replicates(
     resamples: int,
     generator: np.random.Generator,
     chunk_entries: int = _CHUNK_ENTRIES,
+    seed_shares: Sequence[Floats] | None = None,
 ) -> Floats:
     """Bootstrap over pre-training seeds, head replicas and source groups of several runs scored on the same clips.
 
@@ -78,12 +79,13 @@ def nested_replicates(
         resamples: B.
         generator: the stream that is consumed.
         chunk_entries: bound on the counts held in memory; changes the result by no more than rounding.
+        seed_shares: for each run the ``(B, S)`` of :func:`unit_shares`, where its seeds are drawn once for several tasks.
 
     Returns:
         ``(B, runs)`` accuracies.
     """
-    replicas = {count: _shares(count, resamples, generator) for count in sorted({h.shape[1] for h in hits})}
-    seeds = [_shares(h.shape[0], resamples, generator) for h in hits]
+    replicas = {count: unit_shares(count, resamples, generator) for count in sorted({h.shape[1] for h in hits})}
+    seeds = seed_shares or [unit_shares(h.shape[0], resamples, generator) for h in hits]
     weights = [
         (share[:, :, None] * replicas[h.shape[1]][:, None, :]).reshape(resamples, -1)
         for share, h in zip(seeds, hits, strict=True)
@@ -133,8 +135,8 @@ def _draws(units: int) -> int:
     return max(units - 1, 1)
 
 
-def _shares(units: int, resamples: int, generator: np.random.Generator) -> Floats:
-    """``(B, units)`` weights that sum to one."""
+def unit_shares(units: int, resamples: int, generator: np.random.Generator) -> Floats:
+    """``(B, units)`` weights that sum to one: of units minus one draws, for the reason that nested_replicates gives."""
     return resample_counts(units, resamples, generator, _draws(units)) / _draws(units)
 
 

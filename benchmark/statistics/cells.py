@@ -1,4 +1,7 @@
-"""Kept predictions, reduced to what every statistic needs: correct weight by seed, replica and source group.
+"""Kept predictions, reduced to what every statistic needs: credit by seed, replica and source group.
+
+The value of a cell is the task's headline metric; ``accuracy`` in the names below stands for it. A clip's credit and mass are
+what it contributes to that metric (``evaluation.contributions``): of accuracy 1 or 0, and 1.
 
 Letters in shapes: S pre-training seeds, R head replicas, G groups (source recordings).
 """
@@ -29,12 +32,12 @@ class CellKey(NamedTuple):
 class Cell:
     """A run family on one task under one protocol and train size.
 
-    A clip weighs 1 / (folds x clips of its fold), so that a ratio of sums over all groups is the mean over folds of the
-    accuracy of a fold, while a group (a speaker who is a fold, say) can still be drawn as one unit.
+    A clip weighs its mass / (folds x mass of its fold), so that a ratio of sums over all groups is the mean over folds of the
+    metric of a fold, while a group (a speaker who is a fold, say) can still be drawn as one unit.
     """
 
     hits: Floats
-    """``(S, R, G)`` weight of the correctly classified clips."""
+    """``(S, R, G)`` credit of the clips: of accuracy the weight of the correctly classified ones."""
     mass: Floats
     """``(G,)`` weight of all clips; sums to one."""
     clips: int
@@ -54,7 +57,7 @@ class Cell:
 
     @property
     def by_group(self) -> Floats:
-        """``(G,)`` weight of the correctly classified clips, averaged over seeds and replicas."""
+        """``(G,)`` credit of the clips, averaged over seeds and replicas."""
         weights: Floats = self.hits.mean(axis=(0, 1))
         return weights
 
@@ -89,8 +92,16 @@ def stacked(cells: Sequence[Cell], where: str) -> Cell:
     return replace(first, hits=np.concatenate([cell.hits for cell in cells]))
 
 
-def joint_replicates(cells: Sequence[Cell], resamples: int, generator: np.random.Generator, where: str) -> Floats:
+def joint_replicates(
+    cells: Sequence[Cell],
+    resamples: int,
+    generator: np.random.Generator,
+    where: str,
+    seed_shares: Sequence[Floats] | None = None,
+) -> Floats:
     """``(B, cells)`` accuracies of cells scored on the same clips, resampled over seeds, replicas and sources.
+
+    ``seed_shares`` as in :func:`benchmark.statistics.bootstrap.nested_replicates`.
 
     Raises:
         StaleArtifactError: they were not scored on the same clips.
@@ -99,7 +110,8 @@ def joint_replicates(cells: Sequence[Cell], resamples: int, generator: np.random
         raise StaleArtifactError(
             f"{where} and its references were not scored on the same test clips; run `dvc repro` again."
         )
-    return nested_replicates([cell.hits for cell in cells], cells[0].mass, resamples, generator)
+    hits = [cell.hits for cell in cells]
+    return nested_replicates(hits, cells[0].mass, resamples, generator, seed_shares=seed_shares)
 
 
 def _cell(rows: pd.DataFrame, where: str) -> Cell:
@@ -112,10 +124,12 @@ def _cell(rows: pd.DataFrame, where: str) -> Cell:
         raise StaleArtifactError(
             f"The replicas of {where} were not scored on the same test clips; run `dvc repro` again."
         )
-    weight = 1.0 / (len(folds) * counts[0][fold])
-    correct = (rows["label"] == rows["prediction"]).to_numpy(float)
-    hits = np.bincount(replica * len(groups) + group, weights=weight * correct, minlength=len(replicas) * len(groups))
-    mass = np.bincount(group, weights=weight) / len(replicas)
+    clip_mass = rows["mass"].to_numpy(float)
+    of_fold = np.bincount(fold, weights=clip_mass) / len(replicas)
+    weight = 1.0 / (len(folds) * of_fold[fold])
+    credit = weight * rows["credit"].to_numpy(float)
+    hits = np.bincount(replica * len(groups) + group, weights=credit, minlength=len(replicas) * len(groups))
+    mass = np.bincount(group, weights=weight * clip_mass) / len(replicas)
     return Cell(
         hits=hits.astype(np.float64).reshape(1, len(replicas), len(groups)),
         mass=mass,

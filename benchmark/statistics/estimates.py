@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.jobs import ReportJob
 from benchmark.seeding import numpy_stream
-from benchmark.statistics.bootstrap import Floats, percentile_interval
+from benchmark.statistics.bootstrap import Floats, percentile_interval, unit_shares
 from benchmark.statistics.cells import Cell, CellKey, joint_replicates
 from benchmark.statistics.families import Family, StudyResults
 from benchmark.statistics.normalised import NormalisedAccuracy, mean_over_tasks
@@ -137,7 +137,10 @@ class _Estimator:
         if low is None or high is None:
             absent = (untrained or "Untrained") if low is None else supervised
             return replace(row, status="undefined", reason=f"no reference: {absent} was not scored here"), None
-        draws = self._draws(family, key, [cell, low, high], "normalised")
+        where = f"{family.run} on {key.task}"
+        shares = [self._seed_shares(*item) for item in ((family.run, cell), (untrained, low), (supervised, high))]
+        stream = self._stream("normalised", family, *key)
+        draws = joint_replicates([cell, low, high], self.job.bootstrap, stream, where, shares)
         value = NormalisedAccuracy(cell.accuracy, low.accuracy, high.accuracy, draws)
         gap_lower, gap_upper = value.gap_interval
         row = replace(
@@ -206,6 +209,11 @@ class _Estimator:
     def _draws(self, family: Family, key: CellKey, cells: Sequence[Cell], purpose: str) -> Floats:
         stream = self._stream(purpose, family, *key)
         return joint_replicates(cells, self.job.bootstrap, stream, f"{family.run} on {key.task}")
+
+    def _seed_shares(self, run: str, cell: Cell) -> Floats:
+        """``(B, S)``: equal on all tasks, because a seed is one encoder, good or bad on all of them together."""
+        stream = self._stream("seeds", self.results.families[run])
+        return unit_shares(len(cell.hits), self.job.bootstrap, stream)
 
     def _stream(self, purpose: str, family: Family, *parts: str) -> np.random.Generator:
         return numpy_stream(self.job.seed, purpose, family.study, family.run, *parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from benchmark.statistics.cells import Cell, CellKey, tally
 from benchmark.workspace import Workspace
 
 _AGREEMENT = 1e-5
-"""Scores and predictions state the same accuracy up to the rounding of a score."""
+"""Scores and predictions state the same value up to the rounding of a score."""
 _SNAPSHOT = re.compile(r"\bstep=(\d+)")
 
 
@@ -31,8 +32,8 @@ class Evaluation:
     diagnostics: dict[str, Any]
 
 
-def read_evaluation(workspace: Workspace, name: str) -> Evaluation:
-    """What the evaluation stage of run ``name`` left.
+def read_evaluation(workspace: Workspace, name: str, metrics: Mapping[str, str]) -> Evaluation:
+    """What the evaluation stage of run ``name`` left; ``metrics`` are the tasks' headline metrics, as in :func:`headline_rows`.
 
     Raises:
         StaleArtifactError: a file is missing, has other columns than this version writes, or contradicts another.
@@ -41,7 +42,7 @@ def read_evaluation(workspace: Workspace, name: str) -> Evaluation:
     folder = workspace.evaluation(name)
     scores = read_table(folder / "scores.csv", SCORE_COLUMNS)
     cells = tally(_read_predictions(folder / "predictions.parquet", scores), name)
-    _require_agreement(name, scores, cells)
+    _require_agreement(name, headline_rows(scores, metrics), cells)
     return Evaluation(name, scores, cells, read_json(folder / "diagnostics.json"))
 
 
@@ -72,17 +73,22 @@ def snapshot_step(variant: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def headline_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the headline metric, accuracy of test clips, with ``value`` as a number (nan where it was not run)."""
-    kept = (scores["metric"] == "accuracy") & (scores["unit"] == "clip") & (scores["split"] == "test")
+def headline_rows(scores: pd.DataFrame, metrics: Mapping[str, str]) -> pd.DataFrame:
+    """Rows of each task's headline metric on test clips, with ``value`` as a number (nan where it was not run).
+
+    Args:
+        scores: score rows.
+        metrics: headline metric by task, where it is not accuracy.
+    """
+    own = scores["task"].map(lambda task: metrics.get(task, "accuracy"))
+    kept = (scores["metric"] == own) & (scores["unit"] == "clip") & (scores["split"] == "test")
     rows = scores[kept].copy()
     rows["value"] = pd.to_numeric(rows["value"], errors="coerce")
     return rows
 
 
-def _require_agreement(name: str, scores: pd.DataFrame, cells: dict[CellKey, Cell]) -> None:
-    """The accuracy of every cell is the same by scores and by predictions."""
-    rows = headline_rows(scores)
+def _require_agreement(name: str, rows: pd.DataFrame, cells: dict[CellKey, Cell]) -> None:
+    """The headline metric of every cell is the same by scores and by predictions."""
     final = rows[(rows["status"] == "ok") & rows["variant"].map(snapshot_step).isna()]
     levels = list(CellKey._fields)
     replicas = final.groupby([*levels, "head_seed"], as_index=False)["value"].mean()

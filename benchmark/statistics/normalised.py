@@ -14,6 +14,8 @@ from benchmark.statistics.bootstrap import Floats, expected_coverage, percentile
 
 SMALLEST_GAP = 0.05
 """Below five points between the references a normalised accuracy says nothing."""
+_ROUNDING = 1e-9
+"""0.95 - 0.9 is five points, though not in binary."""
 PAPER_RESAMPLES = 50
 """Task resamples of tagliasacchi2020, Sec. IV."""
 ENOUGH_TASKS = 8
@@ -42,7 +44,7 @@ class NormalisedAccuracy:
     @property
     def undefined(self) -> str:
         """Why the cell has no value; empty where it has one."""
-        if self.gap < SMALLEST_GAP:
+        if self.gap < SMALLEST_GAP - _ROUNDING:
             return f"the references are {100 * self.gap:.1f} points apart, less than {100 * SMALLEST_GAP:.0f}"
         lower, _ = self.gap_interval
         return "" if lower > 0 else f"the gap between the references may be zero (lower bound {100 * lower:.1f} points)"
@@ -75,7 +77,7 @@ class NormalisedMean:
     ratio_of_mean_gains: float
     """Sum of gains over sum of gaps, on the same tasks: no single small gap can dominate it."""
     fixed_tasks: tuple[float, float]
-    """For this fixed set of tasks: seeds x sources."""
+    """For this fixed set of tasks: seeds x sources. Cells must share their draws of seeds."""
     over_tasks: tuple[float, float]
     """For tasks like these: tasks x seeds x sources."""
     paper: tuple[float, float]
@@ -98,7 +100,11 @@ class NormalisedMean:
 def mean_over_tasks(
     cells: Sequence[NormalisedAccuracy], resamples: int, generator: np.random.Generator
 ) -> NormalisedMean | None:
-    """Average defined cells, one a task; None where there are none."""
+    """Average defined cells, one a task; None where there are none.
+
+    Row b of all cells' replicates must come from one draw of the run's seeds: one encoder is scored on all tasks, and
+    seeds drawn task by task would average out what does not.
+    """
     if not cells:
         return None
     replicates = np.stack([cell.values for cell in cells], axis=1)

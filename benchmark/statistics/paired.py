@@ -34,7 +34,7 @@ def sign_flip_p(differences: Floats, flips: int, generator: np.random.Generator)
     groups = len(differences)
     extreme = abs(differences.sum()) - 1e-12  # ties differ in the last bits, by the order of summation
     if groups <= _MOST_EXACT:
-        signs = _all_signs(groups)
+        signs = all_signs(groups)
         return float(np.mean(np.abs(signs @ differences) >= extreme))
     count, rows = 0, max(_CHUNK_ENTRIES // groups, 1)
     for start in range(0, flips, rows):
@@ -73,6 +73,6 @@ def minimum_detectable_difference(standard_error: float, groups: int, level: flo
     return float((stats.t.ppf(1 - level / 2, groups - 1) + stats.t.ppf(power, groups - 1)) * standard_error)
 
 
-def _all_signs(groups: int) -> NDArray[np.int64]:
+def all_signs(groups: int) -> NDArray[np.int64]:
     """``(2 ** G, G)`` of every assignment of -1 and +1."""
     return (np.arange(2**groups)[:, None] >> np.arange(groups) & 1) * 2 - 1

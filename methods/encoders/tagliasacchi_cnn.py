@@ -34,10 +34,11 @@ class TagliasacchiCnn(LogMelEncoder):
     """
 
     Config: ClassVar[type[TagliasacchiCnnConfig]] = TagliasacchiCnnConfig
+    config: TagliasacchiCnnConfig
 
     def __init__(self, config: TagliasacchiCnnConfig) -> None:
         super().__init__(config)
-        channels = [max(1, round(count * config.width)) for count in CHANNELS]
+        self.channels = channels = [max(1, round(count * config.width)) for count in CHANNELS]
         widens = [after > before for before, after in pairwise(CHANNELS)] + [False]
         blocks = [_block(*sizes) for sizes in zip([1, *channels], channels, widens, strict=False)]
         self.layers = nn.Sequential(*blocks)

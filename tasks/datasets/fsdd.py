@@ -58,12 +58,14 @@ class FreeSpokenDigits(Dataset):
             file="free-spoken-digit-dataset-master.zip",
             url="https://github.com/Jakobovski/free-spoken-digit-dataset/archive/26eb9aaf76e81b692f806f9140c2d2777410d7a1.zip",
             source="git commit id 26eb9aaf76e81b692f806f9140c2d2777410d7a1",
-            note="built on demand by the host; the commit pins the content",
+            note="built on demand by the host; the commit pins the content, and stands in the name of the archive's folder",
         ),
     )
     folder = "free-spoken-digit-dataset-master"
     labels = {"digit": DIGITS, "speaker": SPEAKERS}  # noqa: RUF012 (a ClassVar of the base)
     expected_clips = 3_000
+    expected_splits = {"train": 2_700, "test": 300}  # noqa: RUF012
+    notes = ("Six speakers, all in both parts of the official split.",)
 
     def read(self, folder: Path) -> pd.DataFrame:
         """Rows by take, speaker and digit, so that a row's place tells no label; groups are speakers."""

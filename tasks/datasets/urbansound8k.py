@@ -11,6 +11,7 @@ from benchmark import (
     Archive,
     DataError,
     Dataset,
+    FileChecksums,
     draw_recording,
     match_audio,
     numpy_stream,
@@ -48,7 +49,7 @@ class UrbanSound8K(Dataset):
     id = "urbansound8k"
     title = "UrbanSound8K"
     homepage = "https://urbansounddataset.weebly.com/urbansound8k.html"
-    licence = "CC BY-NC 3.0"
+    licence = "CC BY-NC 3.0 (README; soundata says 4.0)"
     citation = (
         "J. Salamon, C. Jacoby, J. P. Bello. A Dataset and Taxonomy for Urban Sound Research. ACM Multimedia 2014."
     )
@@ -59,11 +60,27 @@ class UrbanSound8K(Dataset):
             bytes=6_023_741_708,
             md5="9aa69802bbf37fb986f71ec1483a196e",
             source="soundata soundata/datasets/urbansound8k.py; PaddlePaddle urban_sound.py; bytes: 4 public scripts",
+            zenodo=1_203_745,
         ),
     )
     folder = "UrbanSound8K"
     labels = {"class": CLASSES}  # noqa: RUF012 (a ClassVar of the base)
     expected_clips = 8_732
+    expected_splits = dict(  # noqa: RUF012
+        zip(map(str, range(1, 11)), (873, 888, 925, 990, 936, 823, 838, 806, 816, 837), strict=True)
+    )
+    file_checksums = FileChecksums(
+        url="https://zenodo.org/records/11176928/files/urbansound8k_index_1.0.json",
+        what="md5 of each of the 8732 wav",
+        md5="1c4940e08c1305c49b592f3d9c103e6f",
+        source="soundata soundata/datasets/urbansound8k.py (read 009ec15e; PyPI soundata 0.1.3)",
+    )
+    notes = (
+        "Five Freesound ids sit in two folds: 106905 (1, 8), 132016 (1, 4), 176638 (1, 4), 180937 (1, 9), 77751 (2, 7).",
+        "Encoding, sample rate and channels differ by file; slices last from 0.05 s.",
+        "877 clips (334 sources) share a Freesound id with FSD50K's development part, 341 (105) with its evaluation part "
+        "(measured).",
+    )
 
     def read(self, folder: Path) -> pd.DataFrame:
         """Rows in the order of ``metadata/UrbanSound8K.csv``; groups are Freesound ids (``fsID``)."""
@@ -71,7 +88,7 @@ class UrbanSound8K(Dataset):
         for name, source, target, category in table[["slice_file_name", "fsID", "classID", "class"]].itertuples(
             index=False
         ):
-            known = target.isdigit() and int(target) < len(CLASSES) and CLASSES[int(target)] == category
+            known = target.isdecimal() and int(target) < len(CLASSES) and CLASSES[int(target)] == category
             if not known or name.split("-")[:2] != [source, target]:
                 raise DataError(f"{folder / _METADATA} contradicts itself about {name}; fetch the dataset again.")
         clips = pd.DataFrame(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -101,6 +102,62 @@ def test_what_soundfile_cannot_read_pyav_does(tmp_path: Path, name: str, codec: 
     assert np.sqrt(np.square(decoded[2000:6000]).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610"])
+@pytest.mark.parametrize(("channels", "rate"), [(1, 11_025), (2, 44_100), (1, 37_800), (2, 96_000)])
+def test_odd_wav_files(tmp_path: Path, subtype: str, channels: int, rate: int):
+    if subtype == "GSM610" and channels == 2:
+        pytest.skip("GSM 6.10 is mono")
+    soundfile.write(tmp_path / "a.wav", np.stack([tone(1.0, rate)] * channels, axis=1), rate, subtype=subtype)
+    decoded = decode(tmp_path / "a.wav", RATE)
+    assert abs(len(decoded) - RATE) <= 0.1 * RATE  # ADPCM and GSM pad to whole blocks
+    found = decoded[2000:14_000]
+    assert np.sqrt(np.square(found).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.1)
+    assert np.argmax(np.abs(np.fft.rfft(found))) == round(440 * 12_000 / RATE)
+
+
+@pytest.fixture(scope="module")
+def mp3() -> bytes:
+    """Two seconds of a tone at a variable bit rate, so that the first frame alone says nothing of the length."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, tone(2.0, 44_100), 44_100, format="MP3")
+    content = buffer.getvalue()
+    assert b"Xing" in content[:100]
+    return content
+
+
+def with_field(mp3: bytes, offset: int, value: int) -> bytes:
+    """``mp3`` with another number of frames (offset 8) or bytes (12) in its Xing header."""
+    place = mp3.find(b"Xing") + offset
+    return mp3[:place] + value.to_bytes(4, "big") + mp3[place + 4 :]
+
+
+BROKEN_MP3 = {
+    "intact": lambda mp3: mp3,
+    "first frame lost": lambda mp3: bytes(400) + mp3[400:],
+    "first sync word lost": lambda mp3: b"\0\0" + mp3[2:],
+    "too many frames stated": lambda mp3: with_field(mp3, 8, 10**6),
+    "too few frames stated": lambda mp3: with_field(mp3, 8, 10),
+    "bytes before the first frame": lambda mp3: b"\0junk" * 50 + mp3,
+    "ID3 tag longer than the file": lambda mp3: b"ID3\3\0\0\0\0\x7f\x7f" + bytes(100) + mp3,
+    "ID3 tag that mentions a header": lambda mp3: b"ID3\3\0\0\0\0\0\x64" + b"Info\0\0\0\2" + b"\xff" * 92 + mp3,
+    "tag at the end": lambda mp3: mp3 + b"TAG" + bytes(125),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN_MP3)
+def test_an_mp3_with_a_broken_header_is_read_whole(tmp_path: Path, mp3: bytes, fault: str):
+    (tmp_path / "a.mp3").write_bytes(BROKEN_MP3[fault](mp3))
+    decoded = decode(tmp_path / "a.mp3", RATE)
+    assert len(decoded) / RATE == pytest.approx(2.0, abs=0.1)  # a lost header also loses the length of the padding
+    assert np.sqrt(np.square(decoded[3000:-3000]).mean()) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
+
+
+@pytest.mark.parametrize("keep", [0.9, 0.5])
+def test_truncated_mp3(tmp_path: Path, mp3: bytes, keep: float):
+    (tmp_path / "a.mp3").write_bytes(mp3[: int(keep * len(mp3))])
+    assert "is truncated" in refusal(tmp_path / "a.mp3")
+
+
 def test_missing(tmp_path: Path):
     assert "does not exist" in refusal(tmp_path / "none.wav")
 
@@ -116,6 +173,21 @@ def test_empty_file(tmp_path: Path):
 def test_wrong_format(tmp_path: Path, content: bytes):
     (tmp_path / "a.wav").write_bytes(content)
     assert "known_bad" in refusal(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("suffix", ["flac", "mp3", "ogg", "m4a", "webm"])
+def test_wrong_format_under_the_name_of_a_right_one(tmp_path: Path, suffix: str):
+    (tmp_path / f"a.{suffix}").write_bytes(b"not audio")
+    refusal(tmp_path / f"a.{suffix}")
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "subtype"), [(48_000, 2, "PCM_24"), (22_050, 1, "PCM_16"), (96_000, 2, "PCM_24")]
+)
+def test_wide_stereo_at_other_rates(tmp_path: Path, rate: int, channels: int, subtype: str):
+    audio = np.stack([tone(1.0, rate)] * channels, axis=1)
+    soundfile.write(tmp_path / "a.wav", audio, rate, subtype)
+    np.testing.assert_allclose(decode(tmp_path / "a.wav", RATE)[500:-500], tone(1.0)[500:-500], atol=2e-3)
 
 
 def test_no_samples(tmp_path: Path):

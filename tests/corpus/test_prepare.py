@@ -37,7 +37,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_every_clip_is_its_file(tones: Path, tmp_path: Path):
     corpus = run(tones, tmp_path)
-    assert corpus.clips.columns.tolist() == ["clip_id", "path", "group", "class", "samples"]
+    assert corpus.clips.columns.tolist() == ["clip_id", "path", "group", "class", "samples", "checksum"]
     for row, path in enumerate(corpus.clips["path"]):
         original, _ = soundfile.read(tones / path, dtype="int16")
         np.testing.assert_array_equal(corpus.clip(row), original)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.corpus.splits import classes, folds, forbidden_rows, labels, nested_subsets
+from benchmark.corpus.splits import classes, folds, forbidden_rows, labels, missing_classes, nested_subsets
 from benchmark.errors import DataError
 from benchmark.records import Task
 from tests.corpus.conftest import Tones
@@ -170,6 +170,31 @@ def test_a_class_without_a_clip_is_one_sentence():
         labels(TASK, Toy(), table(classes_=3))
 
 
+class ToyStandin(Toy):
+    standin_classes: ClassVar[dict[str, tuple[str, ...]]] = {"label": ("b", "a")}
+
+
+class ToyScale(Toy):
+    sparse_labels: ClassVar[frozenset[str]] = frozenset({"label"})
+
+
+def test_a_standin_may_hold_the_classes_that_its_dataset_states():
+    clips = table(classes_=2)
+    assert classes(TASK, ToyStandin(), clips, standin=True) == ("b", "a")
+    assert set(labels(TASK, ToyStandin(), clips, standin=True)) == {0, 1}
+    with pytest.raises(DataError, match="2 of 4 classes have no clip, 'd'"):
+        classes(TASK, ToyStandin(), clips, standin=False)
+    with pytest.raises(DataError, match="1 of 4 classes have no clip, 'b'"):
+        classes(TASK, ToyStandin(), table(classes_=1), standin=True)
+    with pytest.raises(DataError, match="2 of 4 classes have no clip"):
+        classes(TASK, Toy(), clips, standin=True)
+
+
+def test_a_scale_need_not_have_every_step():
+    assert classes(TASK, ToyScale(), table(classes_=3)) == ("c", "b", "a")
+    assert missing_classes(TASK, ToyScale(), {"a"}, standin=False) == []
+
+
 def test_a_subset_without_clips_is_one_sentence():
     task = Task(id="toy", title="Toy", dataset="toy", label="label", fold_column="fold", only="small")
     with pytest.raises(DataError, match="no clips"):
@@ -203,3 +228,88 @@ def test_forbidden_rows_are_those_whose_group_is_evaluated():
     assert forbidden_rows(source, evaluated).tolist() == [False, True, False, True]
     assert forbidden_rows(source, [source]).all()
     assert not forbidden_rows(source, []).any()
+
+
+TAGS = Task(id="toy", title="Toy", dataset="toy", label="tags", fold_column="fold", kind="multi", metric="map")
+
+
+def tagged(seed: int = 0) -> pd.DataFrame:
+    """Clips of sources of two, each of any number of tags; tag ``e`` of one source, ``f`` of none."""
+    generator = np.random.default_rng(seed)
+    chances = [0.5, 0.3, 0.2, 0.1]
+    rows = []
+    for source in range(120):
+        tags = [name for name, chance in zip("abcd", chances, strict=True) if generator.random() < chance]
+        tags += ["e"] if source == 7 else []
+        rows += [{"fold": str(source % 3 + 1), "group": f"g{source}", "tags": "|".join(tags)}] * 2
+    return pd.DataFrame(rows).assign(clip_id=[f"clip{n}" for n in range(240)])
+
+
+class Tagged(Tones):
+    multi_labels: ClassVar[dict[str, tuple[str, ...]]] = {"tags": ("f", "e", "d", "c", "b", "a")}
+
+
+def test_several_labels_become_a_matrix_in_the_official_order():
+    clips = tagged()
+    part = Task(**{**vars(TAGS), "only": "chosen"})
+    clips["chosen"] = np.arange(240) < 200
+    names, matrix = classes(part, Tagged(), clips), labels(part, Tagged(), clips)
+    assert names == ("e", "d", "c", "b", "a")
+    assert (matrix.shape, matrix.dtype) == ((240, 5), np.uint8)
+    for row, cell in zip(matrix[:200], clips["tags"], strict=False):
+        assert {name for name, has in zip(names, row, strict=True) if has} == set(filter(None, cell.split("|")))
+    assert not matrix[200:].any()
+    assert labels(TAGS, Tagged(), clips).shape == (240, 5)  # the sixth class has no clip
+
+
+def test_validation_of_several_labels_takes_a_fifth_of_each_and_never_the_last_source():
+    clips = tagged()
+    for fold in folds(TAGS, clips, 0):
+        parts = [clips.iloc[rows] for rows in (fold.train, fold.valid, fold.test)]
+        assert not set(parts[0]["group"]) & set(parts[1]["group"])
+        assert not (set(parts[0]["group"]) | set(parts[1]["group"])) & set(parts[2]["group"])
+        for tag in "abc":
+            train, valid = (part["tags"].str.contains(tag).sum() for part in parts[:2])
+            assert valid / (train + valid) == pytest.approx(0.2, abs=0.08)
+        assert not parts[1]["tags"].str.contains("e").any()
+
+
+def test_subsets_of_several_labels_are_nested_and_hold_enough_of_each():
+    clips = tagged()
+    clips = clips[~clips["tags"].str.contains("e")].reset_index(drop=True)
+    matrix = labels(Task(**{**vars(TAGS), "only": "all"}), Tagged(), clips.assign(all=True))
+    rows = folds(TAGS, clips, 0)[0].train
+    subsets = [nested_subsets(matrix, rows, size, seed=3) for size in (1, 2, 5, 8)]
+    for size, subset in zip((1, 2, 5, 8), subsets, strict=True):
+        assert (matrix[subset].sum(axis=0) >= size).all()
+        assert set(subset) <= set(rows)
+        assert len(subset) <= size * matrix.shape[1]
+    assert set(subsets[0]) < set(subsets[1]) < set(subsets[2]) < set(subsets[3])
+    np.testing.assert_array_equal(subsets[2], nested_subsets(matrix, rows[::-1], 5, seed=3))
+    with pytest.raises(DataError, match="training clips, not 1000"):
+        nested_subsets(matrix, rows, 1000, 0)
+
+
+def test_clips_identical_to_evaluated_ones_are_forbidden():
+    source = pd.DataFrame({"group": ["a", "b", "c"], "checksum": ["1", "2", "3"]})
+    evaluated = pd.DataFrame({"group": ["c", "d"], "checksum": ["9", "1"]})
+    assert forbidden_rows(source, [evaluated]).tolist() == [True, False, True]
+    without = evaluated.drop(columns="checksum")
+    assert forbidden_rows(source, [without]).tolist() == [False, False, True]
+    assert forbidden_rows(source.drop(columns="checksum"), [evaluated]).tolist() == [False, False, True]
+
+
+def test_training_clips_identical_to_a_test_clip_are_left_out():
+    clips = table().assign(checksum=lambda t: t["clip_id"])
+    tested, trained = (np.flatnonzero(clips["fold"] == fold)[0] for fold in ("1", "2"))
+    clips.loc[trained, "checksum"] = clips.loc[tested, "checksum"]
+    first, second, third = folds(TASK, clips, 0)[:3]
+    assert (first.dropped.tolist(), second.dropped.tolist()) == ([trained], [tested])
+    assert third.dropped.size <= 1  # the twins may lie on both sides of validation
+
+
+def test_sets_of_one_class_and_of_several_are_divided_alike():
+    """A single-label task, read as a multi-label one of one tag a clip, has the same validation part."""
+    clips = table(groups=7).assign(tags=lambda t: t["label"])
+    for one, several in zip(folds(TASK, clips, 0), folds(TAGS, clips, 0), strict=True):
+        np.testing.assert_array_equal(one.valid, several.valid)

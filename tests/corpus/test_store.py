@@ -9,7 +9,6 @@ from benchmark.artifacts import read_json, write_json
 from benchmark.corpus.prepare import write_absent
 from benchmark.corpus.store import Corpus, read_manifest
 from benchmark.errors import BenchmarkError, CorruptArtifactError, DataError, ForbiddenClipError, StaleArtifactError
-from benchmark.seeding import numpy_stream
 
 
 def crop(corpus: Corpus, row: int, start: int, length: int, short: str) -> np.ndarray:
@@ -52,22 +51,6 @@ def test_a_gather_is_a_copy(corpus: Corpus):
 def test_a_start_outside_the_clip_is_refused(corpus: Corpus, start: int):
     with pytest.raises(ValueError, match="inside its clip"):
         corpus.gather(np.array([0]), np.array([start]), 100)
-
-
-def test_random_starts_reach_every_place_where_a_crop_fits(corpus: Corpus):
-    samples = int(corpus.clips["samples"].iloc[3])
-    starts = corpus.random_starts(numpy_stream(0, "starts"), np.full(200, 3), 4, samples - 4)
-    assert starts.shape == (200, 4)
-    assert np.bincount(starts.ravel(), minlength=5).min() > 100  # 160 expected at each of 0..4
-    assert starts.max() == 4
-    assert (corpus.random_starts(numpy_stream(0, "starts"), np.array([3, 4]), 2, 10_000) == 0).all()
-
-
-def test_random_starts_are_a_function_of_the_stream(corpus: Corpus):
-    rows = np.arange(len(corpus))
-    first, again, other = (corpus.random_starts(numpy_stream(0, "a", step), rows, 2, 100) for step in (1, 1, 2))
-    np.testing.assert_array_equal(first, again)
-    assert (first != other).any()
 
 
 def test_forbidden_clips_raise(corpus: Corpus):

@@ -154,3 +154,38 @@ def test_the_limit_of_iterations_is_kept_and_told() -> None:
                    max_iterations=2)  # fmt: skip
     assert solution.iterations <= 4
     assert solution.residual[0, 0] > 1e-9
+
+
+def several_labels(n: int, width: int) -> tuple[torch.Tensor, np.ndarray]:
+    """Features as above, and targets of five classes a row: frequent, rare, a single row, none, all."""
+    features, _ = overlapping(n, width)
+    rng = np.random.default_rng(7)
+    raw = features.double().numpy()
+    strength = (raw - raw.mean(0)) / raw.std(0) @ rng.normal(size=(width, CLASSES)) + rng.normal(size=(n, CLASSES))
+    targets = (strength > np.quantile(strength, [0.5, 0.9, 1 - 1.0 / n, 1.0, 0.0], axis=0).diagonal()).astype(np.uint8)
+    targets[:, 4] = 1
+    return features, targets
+
+
+@pytest.mark.parametrize(("n", "width"), [(150, 8), (40, 60)])
+def test_one_against_the_rest_is_scikit_learns_class_by_class(n: int, width: int) -> None:
+    features, targets = several_labels(n, width)
+    assert targets.sum(0)[2:].tolist() == [1, 0, n]
+    solution = solve(features, [TrainingSet(np.arange(n), targets)], GRID)
+    scaled = StandardScaler().fit_transform(features.double().numpy())
+    for column, c in enumerate(GRID):
+        ours = solution.classifiers.probabilities(column, features)
+        for number in range(3):
+            model = LogisticRegression(C=c, tol=1e-10, max_iter=20_000).fit(scaled, targets[:, number])
+            np.testing.assert_allclose(ours[:, number], model.predict_proba(scaled)[:, 1], atol=2e-4)
+        assert (ours[:, 3] == 0).all()  # no row has it
+        assert (ours[:, 4] == 1).all()  # every row has it
+    assert solution.residual.max() <= 1e-6
+
+
+def test_one_against_the_rest_does_not_depend_on_the_grid_around_it() -> None:
+    features, targets = several_labels(120, 8)
+    sets = [TrainingSet(rows, targets[rows]) for rows in (np.arange(100), np.arange(20, 120))]
+    together = solve(features, sets, [0.01, 1.0]).classifiers
+    alone = solve(features, sets[1:], [1.0]).classifiers
+    np.testing.assert_allclose(together.probabilities(3, features), alone.probabilities(0, features), atol=1e-4)

@@ -165,3 +165,29 @@ def test_every_set_needs_a_seed(problem: tuple[Tensor, np.ndarray]) -> None:
     features, labels = problem
     with pytest.raises(ValueError, match="3 training sets and 1 seeds"):
         fit(features, training_sets(labels), [0])
+
+
+def test_heads_of_several_labels_minimise_the_binary_cross_entropy_as_linear_layers_do(
+    problem: tuple[Tensor, np.ndarray],
+) -> None:
+    features, labels = problem
+    targets = (
+        np.eye(CLASSES)[labels] + np.eye(CLASSES)[(labels + 1) % CLASSES] * (np.arange(120) % 3 == 0)[:, None] > 0
+    ).astype(np.uint8)
+    rng = np.random.default_rng(1)
+    sets = [TrainingSet(rows, targets[rows]) for rows in (rng.permutation(120)[:90], rng.permutation(120)[:50])]
+    sets.append(TrainingSet(sets[0].rows, 1 - sets[0].labels))
+    heads_ = fit(features, sets, [3, 4, 3], standardise=False)
+    for index, (training, seed) in enumerate(zip(sets, [3, 4, 3], strict=True)):
+        alone = nn.Linear(WIDTH, CLASSES)
+        for parameter, value in zip((alone.weight, alone.bias), initial_parameters(seed, WIDTH, CLASSES), strict=True):
+            parameter.data = torch.from_numpy(value.copy())
+        optimiser = torch.optim.Adam(alone.parameters(), lr=RECIPE["lr"])
+        for chosen in minibatch_positions(seed, len(training.rows), 40, 16):
+            optimiser.zero_grad()
+            predicted = alone(features[training.rows[chosen]])
+            wanted = torch.from_numpy(training.labels[chosen]).float()
+            nn.functional.binary_cross_entropy_with_logits(predicted, wanted).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        expected = torch.sigmoid(alone(features)).double().detach().numpy()
+        np.testing.assert_allclose(heads_.probabilities(index, features), expected, atol=1e-5)

@@ -7,7 +7,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from benchmark.errors import DataError
 from benchmark.evaluation import knn
-from benchmark.evaluation.knn import intra_set_knn, knn_grid, knn_predict
+from benchmark.evaluation.knn import intra_set_knn, knn_grid, knn_predict, knn_shares
 
 CLASSES = 3
 
@@ -113,3 +113,20 @@ def test_order_of_a_set_does_not_matter() -> None:
 def test_a_single_clip_has_no_neighbours() -> None:
     with pytest.raises(DataError, match="at least two clips"):
         intra_set_knn(torch.eye(3), np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64), 1, 2)
+
+
+@pytest.mark.parametrize("memory", [1, 1 << 26])
+def test_shares_are_scikit_learns_and_decide_as_the_vote_does(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knn, "_MEMORY", memory)
+    (train, labels), (test, _) = sample(90, 0), sample(40, 1)
+    for k in (1, 7, 200):
+        shares = knn_shares(train, np.eye(CLASSES, dtype=np.uint8)[labels], test, k)
+        model = KNeighborsClassifier(min(k, 90), metric="cosine").fit(train.double(), labels)
+        np.testing.assert_allclose(shares, model.predict_proba(test.double()), atol=1e-6)
+        np.testing.assert_array_equal(shares.argmax(1), knn_predict(train, labels, test, k, CLASSES))
+
+
+def test_neighbours_of_several_classes_vote_for_each() -> None:
+    train = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
+    targets = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]], np.uint8)
+    np.testing.assert_allclose(knn_shares(train, targets, torch.tensor([[1.0, 0.05]]), 2), [[0.5, 1.0, 0.0]])

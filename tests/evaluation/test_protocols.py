@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -16,6 +16,7 @@ from benchmark.config import Protocol
 from benchmark.corpus.splits import Fold
 from benchmark.evaluation import protocols
 from benchmark.evaluation.embedding import Embeddings
+from benchmark.evaluation.metrics import mean_average_precision
 from benchmark.evaluation.protocols import Material, Outcome, Units, best_candidate, run_protocol
 from benchmark.evaluation.rows import score_rows
 
@@ -241,3 +242,89 @@ def test_units_of_clips_with_unequal_numbers_of_slices() -> None:
 def test_without_a_classifier_there_is_no_own_head(material: Material) -> None:
     with pytest.raises(ValueError, match="the run has none"):
         run_protocol(Protocol(head="own"), material, 0)
+
+
+@pytest.fixture
+def tagged(material: Material) -> Material:
+    """The same clips, each of its class and of every third a second one."""
+    targets = np.eye(CLASSES, dtype=np.uint8)[material.labels]
+    targets[::3, 0] = 1
+    return replace(material, labels=targets, kind="multi", metric="map")
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_head_learns_several_labels(name: str, tagged: Material) -> None:
+    for outcome in run_protocol(protocol(name), tagged, 0):
+        targets = tagged.labels[outcome.test]
+        assert outcome.scores.shape == targets.shape
+        assert outcome.scores.dtype == np.float32
+        prior = targets.mean(0).mean()
+        assert mean_average_precision(targets, outcome.scores) > prior + 0.2
+        assert outcome.slices.size == 0
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_test_labels_change_nothing_but_the_score_of_several_labels_either(name: str, tagged: Material) -> None:
+    one = replace(tagged, folds=tagged.folds[:1])
+    labels = one.labels.copy()
+    labels[one.folds[0].test] = 1 - labels[one.folds[0].test]
+    before, after = run_protocol(protocol(name), one, 0), run_protocol(protocol(name), replace(one, labels=labels), 0)
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_array_equal(a.scores, b.scores)
+        assert a.chosen == b.chosen
+
+
+def test_shuffled_targets_of_several_labels_score_at_chance(tagged: Material) -> None:
+    shuffled = run_protocol(protocol(shuffled_labels=True, replicas=8), tagged, 0)
+    found = [mean_average_precision(tagged.labels[o.test], o.scores) for o in shuffled]
+    true = [mean_average_precision(tagged.labels[o.test], o.scores) for o in run_protocol(protocol(), tagged, 0)]
+    assert np.mean(found) < np.mean(true) - 0.2
+
+
+def test_the_tasks_metric_chooses_on_validation() -> None:
+    """Two candidates of which one ranks better and the other has the lower loss."""
+    targets = np.array([[1], [0], [0], [1]])
+    ranks_better = np.array([[0.011], [0.009], [0.008], [0.012]])
+    lower_loss = np.array([[0.9], [0.1], [0.6], [0.59]])
+    assert best_candidate([lower_loss, ranks_better], targets, "map") == 1
+    assert best_candidate([ranks_better, lower_loss], np.zeros((4, 1), int), "map") == 0  # undefined: the loss decides
+
+
+def test_a_binary_task_keeps_the_positive_classs_score(material: Material) -> None:
+    labels = (material.labels > 0).astype(np.int64)
+    binary = replace(material, labels=labels, n_classes=2, kind="binary", metric="auc")
+    for name in ("converged", "knn"):
+        for outcome in run_protocol(protocol(name), binary, 0):
+            assert outcome.scores.shape == (len(outcome.test), 1)
+            rows = {row["metric"]: row["value"] for row in score_rows({}, outcome, binary, "")}
+            assert next(iter(rows)) == "auc"
+            assert set(rows) == {"auc", "dprime", "accuracy", "class_mean_accuracy"}
+            assert rows["auc"] == pytest.approx(roc_auc_score(labels[outcome.test], outcome.scores[:, 0]))
+            assert rows["auc"] > 0.7
+
+
+def test_many_classes_are_scored_by_top_5() -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(75) % 25
+    slices = (np.eye(25)[labels] + 0.7 * generator.normal(size=(75, 25))).astype(np.float32)
+    nothing = np.empty(0, np.int64)
+    fold = Fold("1", np.arange(25), np.arange(25, 50), np.arange(50, 75), nothing)
+    many = Material(Embeddings(slices, np.arange(75), np.zeros(75, bool)), labels, 25, (fold,), "task", None)
+    (outcome,) = run_protocol(protocol("knn", neighbours=(50,)), many, 0)
+    rows = {row["metric"]: row["value"] for row in score_rows({}, outcome, many, "")}
+    assert list(rows) == ["accuracy", "class_mean_accuracy", "top5"]
+    assert rows["accuracy"] == (outcome.ranks == 0).mean()  # the prediction has rank 0
+    assert rows["accuracy"] <= rows["top5"] == (outcome.ranks < 5).mean() < 1
+
+
+@pytest.mark.parametrize("name", ["converged", "knn"])
+def test_a_feature_that_says_nothing_ranks_every_clip_alike(name: str, tagged: Material) -> None:
+    """The majority baseline of several labels: each class has its prior, and average precision is its frequency."""
+    blank = replace(tagged, embeddings=replace(tagged.embeddings, slices=np.ones_like(tagged.embeddings.slices)))
+    for outcome, fold in zip(run_protocol(protocol(name), blank, 0), tagged.folds, strict=True):
+        assert np.ptp(outcome.scores, axis=0).max() < 1e-6
+        targets = tagged.labels[outcome.test]
+        assert mean_average_precision(targets, outcome.scores) == pytest.approx(targets.mean(0).mean())
+        if name == "converged":
+            learnt = tagged.labels[np.concatenate([fold.train, fold.valid])]
+            np.testing.assert_allclose(outcome.scores[0], learnt.mean(0), atol=1e-3)

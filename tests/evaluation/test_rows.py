@@ -166,10 +166,12 @@ def test_the_table_has_its_columns_and_one_order() -> None:
 def test_predictions_are_those_of_test_clips(material: Material, outcome: Outcome) -> None:
     names = [f"clip{number}" for number in range(9)]
     clips = pd.DataFrame({"clip_id": names, "group": [f"group-{name}" for name in names]})
-    table = prediction_rows(base(), outcome, material.labels, clips)
+    table = prediction_rows(base(), outcome, material, clips)
     assert list(table.columns) == PREDICTION_COLUMNS
     assert table["clip_id"].tolist() == ["clip1", "clip2", "clip4", "clip5", "clip6"]
     assert table["group"].tolist() == ["group-" + name for name in table["clip_id"]]
     assert table["label"].tolist() == [0, 0, 1, 1, 2]
     assert table["prediction"].tolist() == outcome.predictions.tolist()
+    assert table["credit"].tolist() == [1.0, 0.0, 1.0, 0.0, 1.0]
+    assert table["mass"].tolist() == [1.0] * 5
     assert set(zip(table["name"], table["fold"], table["head_seed"], strict=True)) == {("toy-3", "1", 2)}

@@ -22,7 +22,10 @@ from benchmark.evaluation import stage
 from benchmark.evaluation.stage import evaluate
 from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
 from benchmark.pretraining.export import Part, build_encoder, export_part, write_part
+from benchmark.records import Task
 from benchmark.seeding import isolated_torch_seed
+from benchmark.statistics.cells import CellKey
+from benchmark.statistics.inputs import read_evaluation
 from benchmark.workspace import Workspace
 from tests.pretraining.toys import RATE, tone, toy_clips, write_corpus
 
@@ -41,6 +44,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     clips = toy_clips(60, "esc50").assign(
         fold=[str(1 + n // 2 % 5) for n in range(60)],
         category=[CLASSES[n % 2] for n in range(60)],
+        tags=["" if n % 7 == 6 else "dog|rain" if n % 7 == 5 else CLASSES[n % 2] for n in range(60)],
         esc10=True,
         few=np.arange(60) < 40,
     )
@@ -82,6 +86,12 @@ def task_ref(absent: str = "", missing: str = "") -> TaskRef:
     corpus = CorpusRef(dataset="esc50", rate=RATE, fingerprint=FINGERPRINT[0], standin=True, absent=absent)
     record = {**asdict(registry.load("task", "esc10")), "classes": CLASSES}
     return TaskRef(task="esc10", record=record, corpus=corpus, missing=missing)
+
+
+def other_ref(**record: Any) -> TaskRef:
+    """A task of the same clips."""
+    task = Task(id="other", title="Other", dataset="esc50", fold_column="fold", **record)
+    return task_ref().model_copy(update={"task": "other", "record": {**asdict(task), "classes": CLASSES}})
 
 
 def make_job(**changes: Any) -> EvaluateJob:
@@ -247,6 +257,29 @@ def test_parts_of_a_fold_score_only_their_fold(workspace: Workspace) -> None:
     assert clips["weights_hash"].nunique() == 6  # the mean's stands for all five
 
 
+@pytest.mark.parametrize(("protocols", "each"), [({"own": Protocol(head="own", unit="slice")}, 12), ({"knn": KNN}, 60)])
+def test_a_part_with_its_own_classifier_embeds_only_the_test_clips_of_its_fold(
+    protocols: dict[str, Protocol], each: int, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded: list[int] = []
+    original = stage.embed
+
+    def counted(encoder: Any, corpus: Any, rows: Any, *args: Any) -> Any:
+        embedded.append(len(rows))
+        return original(encoder, corpus, rows, *args)
+
+    monkeypatch.setattr(stage, "embed", counted)
+    write_run(workspace, [part(f"fold-{n}", fold=str(n), seed=n, head=True) for n in range(1, 6)])
+    evaluate(make_job(protocols=protocols), workspace)
+    assert embedded == [each] * 5
+    kept = pd.read_parquet(workspace.evaluation("run-0") / "predictions.parquet")
+    assert kept["clip_id"].is_unique
+    assert len(kept) == 60
+    official = Corpus.open(workspace.corpus("esc50", RATE)).clips.set_index("clip_id")
+    assert (kept["clip_id"].map(official["fold"]) == kept["fold"]).all()
+    assert (kept["clip_id"].map(official["category"]).map(CLASSES.index) == kept["label"]).all()
+
+
 def test_snapshots_are_scored_under_one_protocol_only(workspace: Workspace) -> None:
     write_run(workspace, [part("all"), part("all-step4", step=4, seed=2)])
     evaluate(make_job(), workspace)
@@ -260,7 +293,8 @@ def test_snapshots_are_scored_under_one_protocol_only(workspace: Workspace) -> N
 
 def test_transductive_scores_are_flagged(workspace: Workspace) -> None:
     evaluate(make_job(transductive=True), workspace)
-    assert set(scores(workspace)["reason"]) == {"transductive"}
+    said = "transductive: pre-training saw the source or the samples of 0 of 60 test clips"
+    assert set(scores(workspace)["reason"]) == {said}
 
 
 @pytest.mark.parametrize(
@@ -345,3 +379,54 @@ def test_a_damaged_cache_entry_is_one_sentence(kind: str, workspace: Workspace) 
     entry.write_bytes(content)
     with pytest.raises(CorruptArtifactError, match=r"fails its checksum; delete it and run the same command again\.$"):
         evaluate(make_job(), workspace)
+
+
+@pytest.mark.parametrize("metric", ["map", "lwlrap", "mauc"])
+def test_several_labels_are_scored_and_paired_by_source(workspace: Workspace, metric: str) -> None:
+    ref = other_ref(label="tags", kind="multi", metric=metric)
+    evaluate(make_job(tasks=(ref,), protocols={"linear": LINEAR}), workspace)
+    table = scores(workspace)
+    assert set(table["metric"]) == {"map", "auc", "mauc", "dprime", "lwlrap"}
+    own = table[(table["metric"] == metric) & (table["fold"] == "mean")]
+    assert float(own["value"].iloc[0]) > 0.8
+    cell = read_evaluation(workspace, "run-0", {"other": metric}).cells[CellKey("other", "linear", "full")]
+    assert cell.accuracy == pytest.approx(float(own["value"].iloc[0]), abs=1e-6)
+    assert cell.clips == 60
+    predictions = pd.read_parquet(workspace.evaluation("run-0") / "predictions.parquet")
+    assert set(predictions["label"]) == {-1}
+    with pytest.raises(StaleArtifactError, match="disagree"):
+        read_evaluation(workspace, "run-0", {})
+
+
+def test_a_cached_cell_of_several_labels_gives_the_same_bytes(workspace: Workspace) -> None:
+    job = make_job(tasks=(other_ref(label="tags", kind="multi", metric="map"),))
+    evaluate(job, workspace)
+    first = outputs(workspace)
+    evaluate(job, workspace)
+    assert outputs(workspace) == first
+
+
+def test_single_classes_are_scored_where_the_protocol_asks(workspace: Workspace) -> None:
+    plain, detailed = make_job(protocols={"linear": LINEAR}), LINEAR.model_copy(update={"details": True})
+    evaluate(plain, workspace)
+    without = scores(workspace)
+    evaluate(make_job(protocols={"linear": detailed}), workspace)
+    table = scores(workspace)
+    details = table[table["variant"] != "default"]
+    assert set(details["variant"]) == {
+        f"fold={fold};{what}"
+        for fold in range(1, 6)
+        for what in ("class=dog", "class=rain", "true=dog;predicted=rain", "true=rain;predicted=dog")
+    }
+    assert set(details["metric"]) == {"precision", "recall", "f1", "confusion_rate"}
+    one = details[details["variant"] == "fold=1;class=dog"].set_index("metric")["value"].astype(float)
+    missed = details[details["variant"] == "fold=1;true=dog;predicted=rain"]["value"].astype(float).iloc[0]
+    assert one["recall"] == pytest.approx(1 - missed)
+    rest = table[table["variant"] == "default"].drop(columns="protocol_hash").reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, without.drop(columns="protocol_hash"))
+
+
+def test_a_transductive_score_says_how_much_was_seen(workspace: Workspace) -> None:
+    evaluate(make_job(transductive=True, seen=(task_ref().corpus,)), workspace)
+    said = "transductive: pre-training saw the source or the samples of 60 of 60 test clips"
+    assert set(scores(workspace)["reason"]) == {said}

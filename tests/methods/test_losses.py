@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from methods._losses import nt_xent
+from methods._losses import nt_xent, triplet
 
 
 def plain(first: np.ndarray, second: np.ndarray, temperature: float) -> float:
@@ -62,3 +62,11 @@ def test_computed_in_single_precision_under_autocast() -> None:
         inside = nt_xent(first, second, 0.2)
     assert inside.dtype == torch.float32
     assert torch.equal(inside, nt_xent(first, second, 0.2))
+
+
+def test_triplet_equals_torch_and_costs_the_margin_where_all_embeddings_are_equal() -> None:
+    generator = torch.Generator().manual_seed(0)
+    anchor, positive, negative = torch.randn(3, 20, 5, generator=generator, dtype=torch.float64)
+    squared = torch.nn.TripletMarginWithDistanceLoss(distance_function=lambda a, b: (a - b).square().sum(1), margin=0.7)
+    assert triplet(anchor, positive, negative, 0.7).item() == pytest.approx(squared(anchor, positive, negative).item())
+    assert triplet(anchor, anchor, anchor, 0.7).item() == pytest.approx(0.7)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -80,3 +81,16 @@ def test_without_labels_or_log_mels_is_one_sentence() -> None:
         Supervised(SupervisedConfig(), build_encoder("duration", {}))
     with pytest.raises(ConfigError, match="mixes log-mels"):
         Supervised(SupervisedConfig(mix=0.1), build_encoder("duration", {}), 2)
+
+
+def test_clips_of_several_classes_are_trained_by_the_binary_cross_entropy() -> None:
+    method = make().eval()
+    data = batch(method)
+    assert data.labels is not None
+    targets = functional.one_hot(data.labels, CLASSES).to(torch.uint8)
+    targets[:, 0] = 1
+    loss = method.step(replace(data, labels=targets), seeded()).loss
+    shares = method.head()(method.exported()["encoder"](data.waveforms[:, 0])).sigmoid()
+    wanted = targets.float()
+    expected = -(wanted * shares.log() + (1 - wanted) * (1 - shares).log()).mean()
+    torch.testing.assert_close(loss, expected)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.signal.crops import to_waveforms
+from benchmark.seeding import numpy_stream
+from benchmark.signal.crops import independent_starts, to_waveforms
 
 
 def test_int16_crops_become_floats_of_the_same_shape_without_rounding() -> None:
@@ -19,3 +20,18 @@ def test_crops_stay_as_they_are() -> None:
     to_waveforms(crops[:, ::-1])
     to_waveforms(crops).add_(1.0)
     np.testing.assert_array_equal(crops, before)
+
+
+def test_independent_starts_reach_every_place_where_a_crop_fits() -> None:
+    starts = independent_starts(numpy_stream(0, "starts"), np.full(200, 4), 4)
+    assert starts.shape == (200, 4)
+    assert np.bincount(starts.ravel(), minlength=5).min() > 100  # 160 expected at each of 0..4
+    assert starts.max() == 4
+    assert (independent_starts(numpy_stream(0, "starts"), np.zeros(2, np.int64), 2) == 0).all()
+
+
+def test_independent_starts_are_a_function_of_the_stream() -> None:
+    room = np.full(5, 1000)
+    first, again, other = (independent_starts(numpy_stream(0, "a", step), room, 2) for step in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()

@@ -139,6 +139,7 @@ def write_run(workspace: Workspace, family: str, run: Run, seed: int) -> None:
         clips["prediction"] = np.where(
             generator.random(len(clips)) < accuracy, clips["label"], (clips["label"] + 1) % 10
         )
+        clips = clips.assign(credit=(clips["label"] == clips["prediction"]).astype(float), mass=1.0)
         clips = clips.assign(name=name, variant="default", task=task, protocol=protocol, train_size="full", head_seed=0)
         predictions.append(clips[PREDICTION_COLUMNS])
         common = {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -103,6 +104,22 @@ def test_normalised_accuracy_uses_the_supervised_protocol(project: Project):
     mean = table(workspace, "normalised_means").iloc[0]
     assert (mean["tasks"], mean["undefined"], mean["shown"]) == (1, 1, "fixed tasks")
     assert mean["mean"] == pytest.approx(row["value"], abs=1e-6)
+
+
+def test_seeds_that_are_good_on_both_tasks_widen_the_interval_of_their_mean(tmp_path: Path):
+    """One encoder is scored on both tasks: its luck does not average out over them."""
+    runs = default_runs()
+    runs["supervised"].accuracies[("us8k", "scratch")] = 0.95
+    job, workspace = write_workspace(tmp_path, runs)
+    for seed, accuracy in enumerate((0.3, 0.6, 0.9)):
+        tasks = {(task, "linear"): accuracy for task in ("esc10", "us8k", "fsdd_speaker")}
+        write_run(workspace, "simclr", replace(runs["simclr"], accuracies=tasks), seed)
+    aggregate(job, workspace)
+    rows = table(workspace, "normalised")
+    widths = [row["upper"] - row["lower"] for row in (cell(rows, "simclr", task) for task in ("esc10", "us8k"))]
+    mean = table(workspace, "normalised_means").iloc[0]
+    assert mean["tasks"] == 2
+    assert mean["fixed_tasks_upper"] - mean["fixed_tasks_lower"] > 0.85 * sum(widths) / 2  # 0.71 if drawn task by task
 
 
 def test_finding_follows_the_rule(project: Project):

@@ -12,6 +12,7 @@ from benchmark.statistics.bootstrap import (
     percentile_interval,
     resample_counts,
     task_replicates,
+    unit_shares,
 )
 
 
@@ -97,6 +98,15 @@ def test_runs_share_the_resampled_sources():
     hits = generator.random((1, 1, 40)) / 40
     both = nested_replicates([hits, hits], np.full(40, 1 / 40), 300, stream())
     np.testing.assert_array_equal(both[:, 0], both[:, 1])
+
+
+def test_a_seed_that_is_good_on_every_task_is_drawn_on_all_of_them_at_once():
+    """Only seeds vary, alike on four tasks: the mean over tasks varies as one task does, not half as much."""
+    by_seed = np.array([0.2, 0.5, 0.9])
+    hits = np.repeat(by_seed[:, None, None] / 20, 20, axis=2)
+    shares, mass = [unit_shares(3, 20_000, stream())], np.full(20, 1 / 20)
+    tasks = [nested_replicates([hits], mass, 20_000, stream(task), seed_shares=shares) for task in range(4)]
+    np.testing.assert_allclose(np.mean(tasks, axis=0).var(), by_seed.var(ddof=1) / 3, rtol=0.03)
 
 
 def test_single_units_do_not_vary():

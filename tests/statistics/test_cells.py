@@ -15,7 +15,7 @@ def predictions(correct: list[int], folds: str, groups: str, head_seed: int = 0)
     return pd.DataFrame({
         "name": "r-0", "variant": "default", "task": "t", "protocol": "p", "train_size": "full", "fold": list(folds),
         "head_seed": head_seed, "clip_id": [f"c{i}" for i in range(count)], "group": list(groups),
-        "label": 1, "prediction": correct,
+        "label": 1, "prediction": correct, "credit": np.array(correct, float), "mass": 1.0,
     })  # fmt: skip
 
 

@@ -77,3 +77,8 @@ def test_the_papers_interval_has_fifty_resamples():
     assert mean is not None
     assert mean.paper != mean.over_tasks
     assert mean.paper == pytest.approx(mean.over_tasks, abs=0.1)
+
+
+def test_a_gap_of_five_points_is_enough_whatever_binary_makes_of_it():
+    assert 0.95 - 0.9 < 0.05
+    assert cell(0.92, 0.9, 0.95, spread=1e-4).undefined == ""

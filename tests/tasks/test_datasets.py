@@ -1,4 +1,4 @@
-"""The contract of every dataset, in-tree or installed, held on its stand-in; and on real recordings where they are."""
+"""Traps of ESC-50, UrbanSound8K and the spoken digits; and the real recordings, where they are."""
 
 from __future__ import annotations
 
@@ -18,82 +18,6 @@ from benchmark.records import Dataset
 from tests.tasks.conftest import standin_corpus
 
 REAL_CLIPS = {"esc50": 400, "urbansound8k": 1710, "fsdd": 3000}
-
-
-def test_the_record_is_complete(dataset: Dataset):
-    assert registry.plugins("dataset")[dataset.id].load() is dataset
-    for text in (dataset.title, dataset.homepage, dataset.licence, dataset.citation, dataset.folder):
-        assert text.strip()
-    assert dataset.expected_clips > 0
-    assert dataset.labels
-    for classes in dataset.labels.values():
-        assert len(set(classes)) == len(classes) > 1
-    for archive in dataset.archives:
-        assert archive.url.startswith("https://")
-
-
-def test_the_clips_table(dataset: Dataset, corpus: Corpus):
-    clips = corpus.clips
-    assert clips["clip_id"].is_unique
-    assert clips["path"].is_unique
-    assert not clips["path"].str.contains("\\", regex=False).any()
-    assert clips["group"].str.fullmatch(r"[a-z0-9]+:\S+").all()
-    for column, classes in dataset.labels.items():
-        assert set(clips[column]) == set(classes)
-    for column in {"fold", "split"} & set(clips):
-        assert clips[column].map(type).eq(str).all()
-    if "split" in clips:
-        assert set(clips["split"]) <= {"train", "valid", "test"}
-    assert (clips["samples"] > 0).all()
-
-
-def test_reading_is_deterministic(dataset: Dataset, corpus: Corpus, root: Path):
-    folder = root / "raw" / dataset.id
-    pd.testing.assert_frame_equal(dataset.read(folder), dataset.read(folder))
-
-
-@pytest.mark.slow
-def test_writing_and_preparing_again_gives_the_same_corpus(dataset: Dataset, corpus: Corpus, tmp_path: Path):
-    dataset.write_standin(_made(tmp_path / "raw"), 0)
-    manifest = prepare(dataset, tmp_path / "raw", tmp_path / "again", 16_000, 1, True, tmp_path / "cache")
-    assert manifest == corpus.manifest
-
-
-@pytest.mark.slow
-def test_another_seed_gives_other_audio(dataset: Dataset, corpus: Corpus, root: Path, tmp_path: Path):
-    dataset.write_standin(_made(tmp_path / "raw"), 1)
-    first = sorted((tmp_path / "raw").rglob("*.wav"))[0]
-    old = root / "raw" / dataset.id / first.relative_to(tmp_path / "raw")
-    assert not old.exists() or old.read_bytes() != first.read_bytes()
-
-
-def test_the_drop_list_is_honoured(
-    dataset: Dataset, corpus: Corpus, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    shutil.copytree(root / "raw" / dataset.id, tmp_path / "raw")
-    bad = corpus.clips["path"].iloc[3]
-    (tmp_path / "raw" / bad).write_bytes(b"not audio")
-    with pytest.raises(DataError, match="known_bad"):
-        prepare(dataset, tmp_path / "raw", tmp_path / "out", 8_000, 2, True, tmp_path / "cache")
-    monkeypatch.setattr(type(dataset), "known_bad", {bad: "overwritten"})
-    manifest = prepare(dataset, tmp_path / "raw", tmp_path / "out", 8_000, 2, True, tmp_path / "cache")
-    assert [(drop["path"], drop["reason"]) for drop in manifest["dropped"]] == [(bad, "overwritten")]
-    assert manifest["coverage"]["clips"] == len(corpus) - 1
-
-
-def test_audio_and_metadata_must_match(dataset: Dataset, corpus: Corpus, root: Path, tmp_path: Path):
-    shutil.copytree(root / "raw" / dataset.id, tmp_path / "raw")
-    stray = (tmp_path / "raw" / corpus.clips["path"].iloc[0]).with_name("stray.wav")
-    soundfile.write(stray, np.zeros(100), 8_000)
-    with pytest.raises(DataError, match=r"stray\.wav") as caught:
-        dataset.read(tmp_path / "raw")
-    assert "\n" not in str(caught.value)
-
-
-def test_an_empty_folder_is_one_sentence(dataset: Dataset, tmp_path: Path):
-    with pytest.raises(DataError, match="does not exist") as caught:
-        dataset.read(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -174,8 +98,12 @@ def test_the_urban_standin_is_as_mixed_as_the_real_one(root: Path):
 
 
 @pytest.mark.real_audio
-def test_real_audio_is_read_whole(dataset: Dataset, real_audio: Path, tmp_path: Path):
+@pytest.mark.parametrize("name", sorted(REAL_CLIPS))
+def test_real_audio_is_read_whole(name: str, real_audio: Path, tmp_path: Path):
+    dataset: Dataset = registry.load("dataset", name)
     folder = real_audio / dataset.folder
+    if not folder.is_dir():
+        pytest.skip(f"real audio of {dataset.id} not found")
     manifest = prepare(dataset, folder, tmp_path / "corpus", 16_000, 2, False, tmp_path / "cache")
     corpus = Corpus.open(tmp_path / "corpus", manifest["fingerprint"])
     corpus.verify()
@@ -184,8 +112,3 @@ def test_real_audio_is_read_whole(dataset: Dataset, real_audio: Path, tmp_path: 
     infos = [soundfile.info(folder / path) for path in corpus.clips["path"]]
     expected = np.array([info.frames * 16_000 / info.samplerate for info in infos])
     assert np.abs(corpus.clips["samples"] - expected).max() <= 1
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder

@@ -10,7 +10,7 @@ import torch
 from benchmark import LogMelEncoder, isolated_torch_seed, registry
 from benchmark.artifacts import read_arrays, write_arrays
 
-NAMES = ["resnet18", "tagliasacchi_cnn"]
+NAMES = ["crnn", "resnet18", "tagliasacchi_cnn", "vgg_like"]
 
 
 def make(name: str, seed: int = 0) -> LogMelEncoder:

@@ -1,0 +1,1 @@
+"""What the papers printed: their numbers, the layout of their tables, and where they contradict themselves. Free of torch."""

@@ -1,0 +1,14 @@
+"""FSDnoisy18k, training on the small clean set, part of which validates (fonseca2021, 5.2)."""
+
+from benchmark import Task
+
+TASK = Task(
+    id="fsdnoisy18k_clean",
+    title="FSDnoisy18k, clean training set",
+    dataset="fsdnoisy18k",
+    label="label",
+    split_column="clean_split",
+    only="clean_or_test",
+    metric="class_mean_accuracy",
+    notes=("fonseca2021 keeps 15 % of the clean set for validation; here the common inner split does.",),
+)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmark.config import Profile, Scale
+from benchmark.statistics.claims.assessment import assess, scale_departures, totals
+from benchmark.statistics.claims.bindings import Binding
+from benchmark.statistics.claims.verdicts import Evidence
+from tests.statistics.claims.toys import by_variant, claim
+
+SEEDS = 0.01 * np.arange(6)
+PRINTED = by_variant(a=0.5, b=0.3)
+OURS = Evidence(by_variant(a=0.5 + SEEDS, b=0.3 + SEEDS[::-1]), PRINTED)
+CLAIM = claim({"left": {"variant": "a"}, "relation": ">", "right": {"variant": "b"}})
+
+
+def profile(**changes: object) -> Profile:
+    base = {"data": "real", "studies": (), "rates": (16000,), "seeds": {"default": 5}, "runs": {}}
+    return Profile.model_validate(base | changes)
+
+
+def test_without_runs_every_claim_says_why():
+    (found,) = assess([CLAIM], PRINTED, "nothing was run")
+    assert (found.verdict.outcome, found.verdict.reason, found.proxy) == ("not run", "nothing was run", None)
+    assert found.published.verdict == "true"
+
+
+def test_scores_as_published_give_verdicts():
+    (found,) = assess([CLAIM], PRINTED, OURS)
+    assert (found.verdict.outcome, found.proxy) == ("supported", None)
+    assert totals([found]) == {"paper": {"supported": 1}}
+
+
+def test_another_scale_gives_proxies_that_no_total_counts():
+    (found,) = assess([CLAIM], PRINTED, OURS, ["synthetic stand-in data"])
+    assert found.proxy is not None
+    assert (found.verdict.outcome, found.proxy.outcome) == ("not run", "supported")
+    assert found.departures == ("synthetic stand-in data",)
+    assert totals([found]) == {"paper": {"not run": 1}}
+
+
+def test_a_binding_gives_a_proxy_beside_the_verdict():
+    swapped = Binding(because="swapped", replace={"variant": {"a": "b", "b": "a"}})
+    (found,) = assess([CLAIM], PRINTED, OURS, bindings=[swapped])
+    assert found.proxy is not None
+    assert (found.verdict.outcome, found.proxy.outcome) == ("supported", "contradicted")
+    assert found.departures == ("swapped",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"data": "standin"}, "stand-in"),
+        ({"runs": {"default": Scale(width=0.5)}}, "width"),
+        ({"runs": {"x": Scale(steps=5)}}, "steps"),
+    ],
+)
+def test_a_profile_departs_in_data_or_scale(changes: dict, word: str):
+    assert word in scale_departures(profile(**changes))[0]
+
+
+def test_snapshots_and_seeds_are_no_departure():
+    assert scale_departures(profile(runs={"default": Scale(snapshots=(0, 100), log_every=5)})) == []
