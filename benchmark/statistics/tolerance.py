@@ -17,6 +17,8 @@ LARGEST = 2.0
 """The largest of a few measured movements is not the largest there can be."""
 SPREAD = 4.0
 """Standard deviations of the noise of all tasks: what few movements on one task may by chance not show."""
+ENOUGH = 5
+"""Perturbations from which on the spread of a run is taken from its own movements alone."""
 ROUNDING = 1e-9
 """Of test clips, from adding fractions."""
 
@@ -58,20 +60,22 @@ class Tolerance:
         """Test clips that a cell of ``clips`` test clips may move.
 
         The largest of: one clip; twice the largest movement measured of the cell; four times the standard deviation of the
-        run's movements under the protocol by the metric, which are taken to grow as the root of the clips. A run that was not
-        measured is given what was measured of all that are trained, or are not, as it is; a protocol or metric that was
+        run's movements under the protocol by the metric, which are taken to grow as the root of the clips. Where a run was
+        measured fewer than five times, of all runs that are trained, or are not, as it is; a protocol or metric that was
         not measured, that of all.
 
         Returns:
             0 where nothing was measured of this kind, or the comparison is exact.
         """
         rows = [row for row in self.rows if row.kind == kind]
-        for column, value in {"trained": trained, "name": name, "protocol": protocol, "metric": metric}.items():
+        here = (name, task, protocol, metric)
+        largest = [row.largest for row in rows if (row.name, row.task, row.protocol, row.metric) == here]
+        enough = any(row.name == name and row.perturbations >= ENOUGH for row in rows)
+        known = {"trained": trained, **({"name": name} if enough else {}), "protocol": protocol, "metric": metric}
+        for column, value in known.items():
             rows = [row for row in rows if getattr(row, column) == value] or rows
         if not rows:
             return EXACT
-        here = (name, task, protocol, metric)
-        largest = [row.largest for row in rows if (row.name, row.task, row.protocol, row.metric) == here]
         per_clip = sum(row.movements * row.root_mean_square**2 / row.clips for row in rows)
         spread = math.sqrt(per_clip / sum(row.movements for row in rows) * clips)
         return max(LEAST, LARGEST * max(largest, default=0.0), SPREAD * spread)

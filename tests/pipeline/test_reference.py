@@ -16,9 +16,10 @@ STUDY = "studies/tiny.yaml"
 RUN_EVERYTHING = """
 from benchmark import stages
 from benchmark.config import load_params
-from benchmark.plan import make_plan, selected_workspace
+from benchmark.commands.common import chosen_workspace
+from benchmark.plan import make_plan
 
-workspace = selected_workspace(None)
+workspace = chosen_workspace(None)
 active = load_params(workspace.root).active
 stages.scan_stage(workspace)
 for corpus in active.corpora:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,6 +64,17 @@ def test_what_was_not_measured_takes_the_spread_of_what_was():
     assert limit(found, "esc10", "linear", 100, metric="map") == pytest.approx(4.0)
     assert limit(found, "esc10", "linear", 100, kind="seed") == 0.0
     assert limit(found, "esc10", "linear", 100, kind="exact") == 0.0
+
+
+def test_a_run_that_was_measured_seldom_takes_the_spread_of_all_that_are_as_it_is():
+    own = row("esc10", "linear", 100, 5.0, 0.1, "resnet18-0")
+    other = row("esc10", "linear", 100, 2.0, 2.0)
+    assert limit(Tolerance((own, other)), "esc10", "linear", 100, "resnet18-0") == 10.0
+    assert limit(Tolerance((own, other)), "us8k", "linear", 100, "resnet18-0") == 1.0
+    seldom = replace(own, perturbations=1, movements=12)
+    pooled = ((0.01 + 4.0) / 2) ** 0.5
+    assert limit(Tolerance((seldom, other)), "us8k", "linear", 100, "resnet18-0") == pytest.approx(4 * pooled)
+    assert limit(Tolerance((seldom, other)), "esc10", "linear", 100, "resnet18-0") == 10.0
 
 
 def test_a_new_measurement_replaces_that_of_its_runs_alone():
