@@ -23,7 +23,10 @@ from numpy.typing import NDArray
 from benchmark.errors import CorruptArtifactError, StaleArtifactError, StorageError
 
 Arrays = dict[str, NDArray[Any]]
-_FULL_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_WRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR),
+}
 
 
 def canonical_json(value: Any) -> str:
@@ -56,36 +59,48 @@ def hash_file(path: Path) -> str:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, durable: bool = True) -> Iterator[Path]:
     """A temporary sibling of ``path`` that replaces it when the block ends well and vanishes when it does not.
+
+    Args:
+        path: what is written.
+        durable: wait until the disk holds it, so that a power cut cannot leave an empty file under its name.
+
+    Raises:
+        StorageError: the disk is full, or the folder cannot be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)
+            if durable:
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a folder that cannot be written into one sentence that names ``path``.
 
     Raises:
         StorageError: the disk is full, or the folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
+        yield
     except OSError as error:
-        raise _storage_error(path, error) from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno in _FULL_DISK or isinstance(error, PermissionError):
-            raise _storage_error(path, error) from error
+        if error.errno in _NOT_WRITABLE:
+            raise StorageError(
+                f"Cannot write {path}: {os.strerror(error.errno)}; "
+                "free space or permissions and run the same command again."
+            ) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _storage_error(path: Path, error: OSError) -> StorageError:
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return StorageError(f"Cannot write {path}: {reason}; free space or permissions and run the same command again.")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -118,7 +133,9 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> str:
+def write_arrays(
+    path: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any], durable: bool = True
+) -> str:
     """Write named arrays and a JSON ``record`` atomically as one safetensors file; returns the arrays' hash."""
     from safetensors.numpy import save_file
 
@@ -126,7 +143,7 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping
     checksum = hash_arrays(checked)
     # one key, because safetensors writes several in random order
     header = {"content": canonical_json({"record": record, "checksum": checksum})}
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable) as temporary:
         try:
             save_file(checked, str(temporary), metadata=header)
         except Exception as error:  # safetensors wraps the operating system's error in one of its own
@@ -186,10 +203,15 @@ class Cache:
         return read_arrays(path, {"key": key}) if path.exists() else None
 
     def put(
-        self, kind: str, key: str, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any] | None = None
+        self,
+        kind: str,
+        key: str,
+        arrays: Mapping[str, NDArray[Any]],
+        record: Mapping[str, Any] | None = None,
+        durable: bool = True,
     ) -> None:
-        """Store an entry atomically."""
-        write_arrays(self.path(kind, key), arrays, {**(record or {}), "key": key})
+        """Store an entry atomically; see :func:`atomic_path`."""
+        write_arrays(self.path(kind, key), arrays, {**(record or {}), "key": key}, durable)
 
     @contextmanager
     def lock(self, kind: str, key: str) -> Iterator[None]:

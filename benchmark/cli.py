@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from benchmark.commands import claims, leaks, reference, tables
+from benchmark.commands import claims, datasets, leaks, plugins, reference, tables
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
@@ -62,6 +62,10 @@ def main() -> NoReturn:
     if code == _INTERRUPTED:
         _stop("Interrupted; everything finished is kept, run the same command again to go on.", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+app.command("fetch")(datasets.fetch)
+app.add_typer(datasets.datasets, name="datasets")
 
 
 @app.command()
@@ -136,6 +140,8 @@ app.command("tables")(tables.tables)
 app.command("errata")(tables.errata)
 app.command("claims")(claims.claims)
 app.command("leaks")(leaks.leaks)
+app.command("new")(plugins.new)
+app.command("check")(plugins.check)
 app.command("compare")(reference.compare)
 app.command("accept")(reference.accept)
 app.command("tolerance")(reference.tolerance)

@@ -1,8 +1,10 @@
 """Code closures: a hash of exactly the source that a stage can reach, blind to comments, docstrings and layout.
 
-The closure of some entry modules is every first-party module they import, directly or not, at any depth of nesting. Names taken
-from the public face (``from benchmark import Encoder``) resolve to the module that defines them, so a method depends on what it
-uses and not on the whole engine. Nothing is imported: files are only parsed.
+The closure of some entry modules is every first-party module they import, directly or not, at any depth of nesting, with the
+packages around each, which run before it. First-party are the engine, the tree's plugins and every package that declares a
+plugin, so an outside method is followed as one of the tree's is. Names taken from the public face (``from benchmark import
+Encoder``) resolve to the module that defines them, so a method depends on what it uses and not on the whole engine. Nothing is
+imported: files are only parsed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmark import EXPORTS
+from benchmark import EXPORTS, registry
 from benchmark.artifacts import content_hash
 from benchmark.errors import ConfigError
 
@@ -27,33 +29,33 @@ def code_hash(entries: Iterable[str]) -> str:
 
 
 def closure(entries: Iterable[str]) -> list[str]:
-    """All modules reachable from ``entries``, sorted; packages of outside plugins count as first-party.
+    """All modules reachable from ``entries``, sorted.
 
     Raises:
         ConfigError: an entry cannot be found.
     """
     entries = list(entries)
-    packages = (*_FIRST_PARTY, *(entry.split(".")[0] for entry in entries))
+    packages = {*_FIRST_PARTY, *registry.packages(), *(entry.split(".")[0] for entry in entries)}
     seen: set[str] = set()
     frontier = entries
     while frontier:
         seen.update(frontier)
-        found = {name for module in frontier for name in _imports(module) if name.split(".")[0] in packages}
-        frontier = sorted(found - seen)
+        found = {name for module in frontier for name in (*_imports(module), *_parents(module))}
+        frontier = sorted({name for name in found - seen if name.split(".")[0] in packages and locate(name)})
     return sorted(seen - set(_WITHOUT_CODE))
 
 
 @cache
 def _source(module: str) -> Path:
-    path = _locate(module)
+    path = locate(module)
     if path is None:
         raise ConfigError(f"Module {module} cannot be found; reinstall the package that declares it.")
     return path
 
 
 @cache
-def _locate(module: str) -> Path | None:
-    """A module's file, found on disk: asking the import system for a submodule would import its parents."""
+def locate(module: str) -> Path | None:
+    """A module's file, or None; found on disk, as asking the import system for a submodule would import its parents."""
     top, *below = module.split(".")
     spec = find_spec(top)
     if spec is None:
@@ -92,6 +94,12 @@ def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.Async
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
+def _parents(module: str) -> list[str]:
+    """The packages around a module that have a file of their own."""
+    parts = module.split(".")
+    return [parent for end in range(1, len(parts)) if locate(parent := ".".join(parts[:end]))]
+
+
 @cache
 def _imports(module: str) -> frozenset[str]:
     """Modules that ``module`` imports at run time, at any depth; imports for type checkers only are left out."""
@@ -126,9 +134,7 @@ def _targets(node: ast.ImportFrom, package: str) -> Iterator[str]:
     base = base or ""
     if base == "benchmark":
         names = (EXPORTS.get(alias.name, f"benchmark.{alias.name}") for alias in node.names)
-        yield from (name for name in names if _locate(name))
+        yield from names
         return
     yield base
-    for alias in node.names:
-        if base.split(".")[0] in _FIRST_PARTY and _locate(f"{base}.{alias.name}"):
-            yield f"{base}.{alias.name}"
+    yield from (f"{base}.{alias.name}" for alias in node.names)

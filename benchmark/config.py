@@ -138,7 +138,7 @@ class TableSpec(Config):
 
 
 class Study(Config):
-    """A study's data file in ``studies/``."""
+    """A study's data file, in ``studies/`` or in an installed package."""
 
     id: str
     title: str
@@ -193,12 +193,25 @@ class Profile(Config):
 
     data: Literal["standin", "real"]
     studies: tuple[str, ...]
-    rates: tuple[Count, ...] = Field(description="sample rates in Hz that the runs ask for")
+    rates: dict[str, tuple[Count, ...]] = Field(
+        description="sample rates in Hz that the runs ask for, by dataset; `default` for the others"
+    )
     seeds: dict[str, Count] = Field(description="pre-training seeds by run family; `default` for the others")
     runs: dict[str, Scale] = Field(description="scale by run family; `default` is below them all")
     protocols: dict[str, ProtocolScale] = Field(default_factory=dict)
     skip: tuple[str, ...] = Field((), description="run families this profile leaves out")
+    fetch: bool = Field(False, description="whether the scan downloads real data that is absent and open to all")
     bootstrap: Count = Field(2000, description="bootstrap resamples of every interval")
+
+    def rates_of(self, dataset: str) -> tuple[int, ...]:
+        """Sample rates in Hz at which a dataset is prepared."""
+        return self.rates.get(dataset, self.rates.get("default", ()))
+
+    @model_validator(mode="after")
+    def _real(self) -> Profile:
+        if self.fetch and self.data != "real":
+            raise ValueError("a profile on stand-in data has nothing to fetch")
+        return self
 
 
 class Machine(Config):
@@ -259,20 +272,6 @@ def load_yaml(path: Path) -> Any:
 def load_params(root: Path) -> Params:
     """``params.yaml`` of the project at ``root``."""
     return validate(Params, load_yaml(root / "params.yaml"), "params.yaml")
-
-
-def load_study(root: Path, name: str) -> Study:
-    """A study's data file.
-
-    Raises:
-        ConfigError: unknown study (with the nearest name), or a fault inside the file.
-    """
-    from benchmark.registry import nearest
-
-    known = sorted(path.stem for path in (root / "studies").glob("*.yaml"))
-    if name not in known:
-        raise ConfigError(f"Unknown study {name!r}: {nearest(name, known)}")
-    return validate(Study, load_yaml(root / "studies" / f"{name}.yaml"), f"studies/{name}.yaml")
 
 
 def merged(base: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:

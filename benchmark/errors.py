@@ -35,5 +35,13 @@ class StorageError(BenchmarkError):
     """Writing failed: the disk is full or the folder cannot be written."""
 
 
+class DownloadError(BenchmarkError):
+    """A file cannot be had from any address that is known for it."""
+
+
+class AccessError(BenchmarkError):
+    """Data that only its user can get: behind a form or a login, or collected by hand."""
+
+
 class ReferenceRunError(BenchmarkError):
     """There is no accepted run, or the present results cannot become one."""

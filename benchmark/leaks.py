@@ -93,12 +93,12 @@ class _Tables:
     """Clips tables of the profile's prepared corpora, each read once."""
 
     def __init__(self, workspace: Workspace, profile: Profile) -> None:
-        self.workspace, self.rates = workspace, profile.rates
+        self.workspace, self.profile = workspace, profile
         self._read: dict[tuple[str, int], pd.DataFrame | None] = {}
 
     def at_one_rate(self, *datasets: str) -> list[pd.DataFrame] | None:
         """Clips tables at the first rate at which all ``datasets`` are prepared; None where there is no such rate."""
-        for rate in self.rates:
+        for rate in self.profile.rates_of(datasets[0]):
             tables = [self._table(dataset, rate) for dataset in datasets]
             present = [table for table in tables if table is not None]
             if len(present) == len(datasets):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import typer
 
 from benchmark import registry
-from benchmark.config import load_params, load_study
+from benchmark.config import load_params
 from benchmark.corpus.splits import forbidden_rows
+from benchmark.corpus.status import archive_bytes, size
 from benchmark.corpus.store import Corpus
 from benchmark.jobs import CorpusRef, PretrainJob
 from benchmark.plan import Planner, entries, profile_of
+from benchmark.studies import load_study, study_files
 from benchmark.workspace import Workspace, project_root
 
 Row = dict[str, str]
@@ -31,11 +33,23 @@ def listing(what: str, workspace: Workspace | None) -> list[Row]:
         return _runs(workspace)
     if what in {"studies", "profiles"}:
         return _studies() if what == "studies" else _profiles()
+    if what == "datasets":
+        return _datasets()
     kind: registry.Kind = what.removesuffix("s")  # type: ignore[assignment]
     return [
         {"name": plugin.name, "about": f"{plugin.module}:{plugin.attribute} ({plugin.origin})"}
         for plugin in registry.plugins(kind).values()
     ]
+
+
+def _datasets() -> list[Row]:
+    rows = []
+    for plugin in registry.plugins("dataset").values():
+        record = plugin.load()
+        total = size(*archive_bytes(record.archives))
+        facts = {"title": record.title, "licence": record.licence, "access": record.access, "size": total}
+        rows.append({"name": plugin.name, "about": "; ".join(facts.values()), **facts})
+    return rows
 
 
 def _runs(workspace: Workspace) -> list[Row]:
@@ -53,8 +67,11 @@ def _runs(workspace: Workspace) -> list[Row]:
 
 def _studies() -> list[Row]:
     root = project_root()
-    studies = [load_study(root, file.stem) for file in sorted((root / "studies").glob("*.yaml"))]
-    return [{"name": s.id, "about": f"{s.title} ({len(s.runs)} runs, {len(s.tasks)} tasks)"} for s in studies]
+    return [
+        {"name": s.id, "about": f"{s.title} ({len(s.runs)} runs, {len(s.tasks)} tasks; {file.origin})"}
+        for file in study_files(root).values()
+        for s in [load_study(root, file.name)]
+    ]
 
 
 def _profiles() -> list[Row]:

@@ -13,13 +13,14 @@ from typing import Any
 from benchmark import registry
 from benchmark.artifacts import content_hash, hash_file, read_json, write_json
 from benchmark.closure import code_hash
-from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params, load_study
+from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params
 from benchmark.corpus.splits import missing_classes, official_classes
 from benchmark.errors import ConfigError
 from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
 from benchmark.resolve import Request, Resolved, resolve
+from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
 RENDERERS = ["benchmark.reporting.report", "benchmark.reporting.figures", "benchmark.reporting.tables"]
@@ -78,7 +79,7 @@ def active_stages(root: Path, params: Params, name: str) -> dict[str, list[str]]
     found = entries(root, profile, f"params.yaml: profiles.{name}")
     datasets = sorted({dataset for entry in found for dataset in _datasets(entry.spec)})
     return {
-        "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in profile.rates],
+        "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in profile.rates_of(dataset)],
         "runs": [run for entry in found for run in entry.names()],
         "studies": list(profile.studies),
     }
@@ -241,7 +242,7 @@ class Planner:
         return [self._ref(dataset, rate) for dataset in datasets]
 
     def _ref(self, dataset: str, rate: int) -> CorpusRef:
-        if rate not in self.profile.rates:
+        if rate not in self.profile.rates_of(dataset):
             raise ConfigError(
                 f"params.yaml: profiles.{self.workspace.profile}.rates lacks {rate} Hz, "
                 f"which a run on {dataset} asks for; add it."

@@ -1,13 +1,15 @@
 """Finds plugins by name: in-tree modules and installed packages' entry points alike, importing nothing until asked.
 
 In-tree, a module's file name is the id and the object it exposes is fixed by its kind (``METHOD``, ``ENCODER``, ``TASK``,
-``DATASET``). Outside packages declare entry points in the group ``benchmark.<kind>s``.
+``DATASET``). Outside packages declare entry points in the group ``benchmark.<kind>s``; their studies are files, see
+:mod:`benchmark.studies`.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import operator
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -24,6 +26,8 @@ KINDS: dict[Kind, tuple[str, str]] = {
     "task": ("tasks", "TASK"),
     "dataset": ("tasks.datasets", "DATASET"),
 }
+_RECORDS = ("task", "dataset")
+"""Kinds whose objects carry their own name, which the scores and the corpora carry on."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,25 @@ class Plugin:
     """``in-tree`` or the distribution that declares the entry point."""
 
     def load(self) -> Any:
-        """Import the module and return the object."""
-        return getattr(importlib.import_module(self.module), self.attribute)
+        """Import the module and return the object.
+
+        Raises:
+            ConfigError: there is no such module or object, or a record calls itself by another name.
+        """
+        told = f"The {self.kind} {self.name!r} ({self.origin})"
+        try:
+            found = operator.attrgetter(self.attribute)(importlib.import_module(self.module))
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{self.module}.".startswith(f"{error.name}."):
+                raise  # the module is there, and lacks something of its own
+            raise ConfigError(f"{told}: there is no module {self.module}; mend its entry point.") from error
+        except AttributeError as error:
+            if error.name not in self.attribute.split("."):
+                raise
+            raise ConfigError(f"{told}: {self.module} exposes no {self.attribute}; add it.") from error
+        if self.kind in _RECORDS and found.id != self.name:
+            raise ConfigError(f"{told}: its record's id is {found.id!r}; the two must be equal.")
+        return found
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -55,15 +76,20 @@ def plugins(kind: Kind) -> dict[str, Plugin]:
     Raises:
         ConfigError: two plugins claim the same name.
     """
-    found = [*_in_tree(kind), *_entry_points(kind)]
     by_name: dict[str, Plugin] = {}
-    for plugin in sorted(found, key=lambda p: p.name):
+    for plugin in sorted([*_in_tree(kind), *_entry_points(kind)], key=lambda p: p.name):
         if other := by_name.get(plugin.name):
             raise ConfigError(
-                f"Two {kind}s are called {plugin.name!r} ({other.module} and {plugin.module}); rename one of them."
+                f"Two {kind}s are called {plugin.name!r} ({other.module}, {other.origin}, and {plugin.module}, "
+                f"{plugin.origin}); rename one of them."
             )
         by_name[plugin.name] = plugin
     return by_name
+
+
+def packages() -> set[str]:
+    """The top-level packages that hold plugins; their code counts as the project's own."""
+    return {plugin.module.split(".")[0] for kind in KINDS for plugin in plugins(kind).values()}
 
 
 def find(kind: Kind, name: str) -> Plugin:

@@ -6,7 +6,7 @@ from benchmark import registry
 from benchmark.artifacts import read_json, write_json
 from benchmark.closure import code_hash
 from benchmark.config import load_params
-from benchmark.errors import ConfigError
+from benchmark.errors import AccessError, ConfigError, DownloadError
 from benchmark.jobs import EvaluateJob, PretrainJob, ReportJob, read_job
 from benchmark.plan import check_active, profile_of
 from benchmark.timing import recorded
@@ -32,24 +32,49 @@ def scan_stage(workspace: Workspace) -> None:
 
     params = load_params(workspace.root)
     check_active(workspace.root, params, workspace.profile)
-    data = profile_of(params, workspace.profile).data
-    for corpus in params.active.corpora:
-        dataset, rate = split_corpus(corpus)
+    profile = profile_of(params, workspace.profile)
+    corpora = [(corpus, *split_corpus(corpus)) for corpus in params.active.corpora]
+    failed = _fetch_absent(workspace, sorted({dataset for _, dataset, _ in corpora})) if profile.fetch else {}
+    for corpus, dataset, rate in corpora:
         record = registry.load("dataset", dataset)
-        found = scan(record, workspace.raw, data)
+        found = scan(record, workspace.raw, profile.data)
+        if dataset in failed and not found["present"]:
+            found["reason"] = failed[dataset]
         code = code_hash(["benchmark.corpus.prepare", registry.find("dataset", dataset).module])
         write_json(workspace.scan(corpus), {**found, "rate": rate, "code": code})
+
+
+def _fetch_absent(workspace: Workspace, datasets: list[str]) -> dict[str, str]:
+    """Fetch what a profile that may do so lacks; a dataset that cannot be had is no failure, its reason is returned.
+
+    It happens before the scan and not in prepare, because what was fetched must be known when DVC decides what to run.
+    """
+    from benchmark.corpus.fetch import fetch
+    from benchmark.corpus.receipts import raw_state
+
+    failed = {}
+    for dataset in datasets:
+        record = registry.load("dataset", dataset)
+        try:
+            if raw_state(record, workspace.raw)[0] != "present":
+                fetch(record, workspace.raw)
+        except (AccessError, DownloadError) as error:
+            failed[dataset] = str(error)
+    return failed
 
 
 def prepare_stage(workspace: Workspace, corpus: str) -> None:
     """Pack one dataset at one rate, or record why there is none."""
     from benchmark.corpus.prepare import prepare_corpus
+    from benchmark.corpus.standin import ensure_standin
 
     dataset, rate = split_corpus(corpus)
     with recorded(workspace, "prepare", corpus):
         found = read_json(workspace.scan(corpus))
         record = registry.load("dataset", dataset)
         workers = load_params(workspace.root).machine.workers
+        if found["data"] == "standin":
+            ensure_standin(record, workspace.standin(dataset))
         manifest = prepare_corpus(record, found, workspace, rate, workers)
         write_json(workspace.manifest(dataset, rate), manifest)
 

@@ -46,12 +46,44 @@ def test_list(what: str, expected: str):
     assert expected in [row["name"] for row in json.loads(done.stdout)]
 
 
+def test_datasets_are_listed_with_licence_size_and_access():
+    rows = {row["name"]: row for row in json.loads(benchmark("list", "datasets", "--json").stdout)}
+    assert rows["urbansound8k"]["licence"].startswith("CC BY-NC 3.0")
+    assert (rows["urbansound8k"]["size"], rows["urbansound8k"]["access"]) == ("6.0 GB", "open")
+
+
+def test_status_of_datasets(tmp_path: Path):
+    done = benchmark("datasets", "status", "--data", str(tmp_path), "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert rows["esc50"]["raw"] == "absent"
+    assert rows["esc50"]["missing_archives"] == ["ESC-50-master.zip"]
+    assert rows["esc50"]["missing_bytes"] == rows["esc50"]["bytes"] > 0
+    (tmp_path / "ESC-50-master" / "audio").mkdir(parents=True)
+    text = benchmark("datasets", "status", "--data", str(tmp_path)).stdout
+    assert next(line for line in text.splitlines() if line.startswith("esc50 ")).split()[1] == "present"
+
+
+@pytest.mark.parametrize("words", ["list datasets", "datasets status", "fetch"])
+def test_what_is_said_of_datasets_needs_no_torch(words: str):
+    code = (
+        "import sys, benchmark.cli as cli\nsys.argv = ['benchmark', *sys.argv[1:]]\n"
+        "try: cli.main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules\nprint('light')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words.split()], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "light" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["plan", "--profile", "sandbx"], "Unknown profile 'sandbx': did you mean 'sandbox'?"),
         (["select", "mni"], "Unknown profile 'mni': did you mean 'mini'?"),
         (["tables", "--study", "transfer", "--profile", "papr"], "Unknown profile 'papr'"),
+        (["fetch"], "Name datasets to fetch, or give --all"),
+        (["fetch", "esc5"], "Unknown dataset 'esc5': did you mean 'esc50'?"),
+        (["fetch", "esc50", "fsdd", "--from", "."], "--from holds one dataset's files"),
         (["prepare", "--corpus", "esc50"], "Corpus 'esc50' is not <dataset>-<rate in Hz>"),
         (["prepare", "--corpus", "esc5-16000"], "Unknown dataset 'esc5': did you mean 'esc50'?"),
         (["pretrain", "--run", "nothing-0"], "does not exist; run `dvc repro`"),
@@ -81,7 +113,11 @@ def test_outside_a_checkout_it_says_so(tmp_path: Path):
     [
         ("threads: 2", "threads: none", "machine.threads"),
         ("batch_size: 32", "batch_siz: 32", "did you mean 'batch_size'?"),
-        ("studies: [transfer]", "studies: [transfers]", "Unknown study 'transfers': did you mean 'transfer'?"),
+        (
+            "studies: [transfer, datasets]",
+            "studies: [transfers, datasets]",
+            "Unknown study 'transfers': did you mean 'transfer'?",
+        ),
         (
             "simclr_resnet18: {steps",
             "simclr_resnt18: {steps",

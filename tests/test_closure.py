@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import closure
+from benchmark import closure, registry
 from benchmark.errors import ConfigError
 
 
@@ -21,7 +21,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "if TYPE_CHECKING:\n    from plugin_pkg import typing_only\n\n"
         'def run():\n    """Say."""\n    from plugin_pkg.used import value  # nested\n    return value\n'
     )
-    (folder / "used.py").write_text("value = 1\n")
+    (folder / "used.py").write_text("from plugin_pkg import helper\nvalue = 1\n")
+    (folder / "helper.py").write_text("constant = 1\n")
     (folder / "unused.py").write_text("other = 1\n")
     (folder / "typing_only.py").write_text("other = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -31,7 +32,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fresh_hash() -> str:
-    for function in (closure._source, closure._locate, closure._fingerprint, closure._imports):
+    for function in (closure._source, closure.locate, closure._fingerprint, closure._imports):
         function.cache_clear()
     return closure.code_hash(["plugin_pkg.entry"])
 
@@ -50,6 +51,8 @@ def test_nested_imports_and_the_public_face_are_followed(package: Path):
         ("entry.py", "\n\ndef", "\n\n\n\ndef", False),
         ("unused.py", "1", "2", False),
         ("used.py", "1", "2", True),
+        ("helper.py", "1", "2", True),
+        ("__init__.py", '"""A plugin."""', "import math", True),
         ("entry.py", "return value", "return value + 1", True),
     ],
 )
@@ -61,6 +64,16 @@ def test_only_edits_that_can_change_a_result_change_the_hash(
     assert old in text
     (package / file).write_text(text.replace(old, new))
     assert (fresh_hash() != before) == changes
+
+
+def test_a_package_that_declares_a_plugin_is_followed_from_another(package: Path, monkeypatch: pytest.MonkeyPatch):
+    other = package.with_name("other_pkg")
+    other.mkdir()
+    (other / "__init__.py").write_text("from plugin_pkg import used\n")
+    closure.locate.cache_clear()
+    assert "plugin_pkg.used" not in closure.closure(["other_pkg"])
+    monkeypatch.setattr(registry, "packages", lambda: {"plugin_pkg"})
+    assert {"plugin_pkg.used", "plugin_pkg.helper"} <= set(closure.closure(["other_pkg"]))
 
 
 def test_a_syntax_error_names_file_and_line(package: Path):

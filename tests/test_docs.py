@@ -53,6 +53,7 @@ def test_documents_name_files_and_commands_that_exist():
     from benchmark.cli import app
 
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands |= {str(group.name) for group in app.registered_groups}
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         text = document.read_text()
         for path in re.findall(

@@ -8,10 +8,11 @@ from typer.testing import CliRunner
 
 from benchmark import leaks as module
 from benchmark.cli import app
-from benchmark.config import load_params, load_study
+from benchmark.config import load_params
 from benchmark.corpus.store import Corpus
 from benchmark.leaks import Leak, find_leaks, text_table
 from benchmark.plan import Entry, Scale
+from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 from tests.conftest import ROOT
 from tests.pretraining.toys import toy_clips, write_corpus
@@ -36,7 +37,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     found = [Entry(study, name, spec, (0,), Scale()) for name, spec in runs.items()]
     monkeypatch.setattr(module, "entries", lambda *_: found)
     monkeypatch.setattr(module, "load_params", lambda root: load_params(ROOT))
-    assert RATE in profile.rates
+    assert RATE in profile.rates["default"]
     own = [f"freesound:{n}" for n in range(40)]
     classes = [["dog_bark", "siren"][n // 2 % 2] for n in range(40)]
     folds = [str(1 + n % 2) for n in range(40)]

@@ -146,7 +146,7 @@ def test_a_standin_lacks_classes_where_its_dataset_says_so(
 
 def test_a_rate_that_no_corpus_has_is_refused(root: Path):
     params = yaml.safe_load((root / "params.yaml").read_text())
-    params["profiles"]["sandbox"]["rates"] = [16000]
+    params["profiles"]["sandbox"]["rates"] = {"default": [16000]}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(ConfigError, match="rates lacks 22050 Hz"):
         jobs(planner(root, "sandbox"))

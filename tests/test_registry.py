@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -46,10 +47,31 @@ def entry_point(name: str, value: str) -> metadata.EntryPoint:
     return metadata.EntryPoint(name=name, value=value, group="benchmark.tasks")
 
 
-def test_an_entry_point_is_found_like_an_in_tree_module(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry_point("outside", "tasks.esc10:TASK")])
-    assert registry.load("task", "outside").id == "esc10"
-    assert registry.find("task", "outside").module == "tasks.esc10"
+def test_an_entry_point_is_found_like_an_in_tree_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "outside_tasks.py").write_text(
+        "from benchmark import Task\n"
+        'TASK = Task(id="outside", title="Outside", dataset="esc50", label="category", fold_column="fold")\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry_point("outside", "outside_tasks")])
+    assert registry.load("task", "outside").id == "outside"
+    assert registry.find("task", "outside").module == "outside_tasks"
+    assert "outside_tasks" in registry.packages()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("outside", "tasks.esc10:TASK", "its record's id is 'esc10'"),
+        ("outside", "tasks.nowhere:TASK", "there is no module tasks.nowhere"),
+        ("outside", "nowhere.task:TASK", "there is no module nowhere.task"),
+        ("outside", "tasks.esc10:TUSK", "tasks.esc10 exposes no TUSK"),
+    ],
+)
+def test_a_wrong_entry_point_is_one_sentence(monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str):
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry_point(name, value)])
+    with pytest.raises(ConfigError, match=f"The task 'outside' .installed.: {sentence}"):
+        registry.load("task", name)
 
 
 def test_two_plugins_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch):

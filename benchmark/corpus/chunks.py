@@ -33,23 +33,22 @@ class Chunk:
     kind: str
     key: str
 
-    def finished(self) -> bool:
-        """Whether the cache holds it."""
-        return Cache(self.cache).path(self.kind, self.key).exists()
-
-    def run(self) -> int:
-        """Decode, quantise and store; returns the number of clips.
+    def run(self) -> Chunk:
+        """Decode, quantise and store, unless that has been done; returns itself.
 
         The entry holds ``audio`` (int16, all clips end to end), ``samples`` and ``clipped`` (int64, a value a clip).
         """
+        cache = Cache(self.cache)
+        if cache.path(self.kind, self.key).exists():
+            return self
         decoded = [decoder.to_int16(decoder.decode(self.folder / path, self.rate)) for path in self.paths]
         arrays = {
             "audio": np.concatenate([samples for samples, _ in decoded]),
             "samples": np.array([len(samples) for samples, _ in decoded], np.int64),
             "clipped": np.array([clipped for _, clipped in decoded], np.int64),
         }
-        Cache(self.cache).put(self.kind, self.key, arrays)
-        return len(self.paths)
+        cache.put(self.kind, self.key, arrays, durable=False)  # checked when read, and soon deleted
+        return self
 
 
 def split_into_chunks(folder: Path, paths: Sequence[str], rate: int, cache: Path, kind: str) -> list[Chunk]:

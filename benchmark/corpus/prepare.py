@@ -20,7 +20,6 @@ from tqdm import tqdm
 from benchmark.artifacts import Arrays, Cache, atomic_path, content_hash, hash_file, write_json
 from benchmark.corpus.chunks import Chunk, split_into_chunks
 from benchmark.corpus.splits import CHECKSUM, JOIN
-from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import CLIPS, FORMAT, MANIFEST
 from benchmark.errors import DataError, StaleArtifactError
 from benchmark.records import Dataset
@@ -72,10 +71,12 @@ def prepare(
     with Cache(cache).lock(_KIND, name):
         kind = f"{_KIND}/{name}"
         chunks = split_into_chunks(folder, kept["path"].tolist(), rate, cache, kind)
-        _decode(chunks, workers, name)
+        fresh = out.with_name(f".{out.name}.partial")
+        _clear(fresh)
+        packed = _pack(_decoded(chunks, workers, name), fresh, shard_bytes)
+        manifest = _finish(dataset, fresh, rate, standin, kept, table[bad], packed)
         _clear(out)
-        packed = _pack(chunks, out, shard_bytes)
-        manifest = _finish(dataset, out, rate, standin, kept, table[bad], packed)
+        fresh.rename(out)
         shutil.rmtree(cache / kind)
     return manifest
 
@@ -83,14 +84,16 @@ def prepare(
 def prepare_corpus(
     dataset: Dataset, found: dict[str, Any], workspace: Workspace, rate: int, workers: int
 ) -> dict[str, Any]:
-    """The prepare stage: pack what :func:`benchmark.corpus.scan.scan` ``found``, or record that it is absent."""
+    """The prepare stage: pack what :func:`benchmark.corpus.scan.scan` ``found``, or record that it is absent.
+
+    A stand-in must have been written. Doing so is not imported here: else an edit of what only stand-ins and fetching need
+    would prepare all real data again.
+    """
     out = workspace.corpus(dataset.id, rate)
     if not found["present"]:
         return write_absent(out, dataset.id, rate, found["reason"])
     standin = found["data"] == "standin"
     folder = workspace.standin(dataset.id) if standin else workspace.raw / dataset.folder
-    if standin:
-        ensure_standin(dataset, folder)
     return prepare(dataset, folder, out, rate, workers, standin, workspace.cache)
 
 
@@ -110,24 +113,19 @@ def _clear(out: Path) -> None:
         shutil.rmtree(out)
 
 
-def _decode(chunks: list[Chunk], workers: int, name: str) -> None:
-    """Bring every chunk into the cache."""
-    pending = [chunk for chunk in chunks if not chunk.finished()]
-    clips = sum(len(chunk.paths) for chunk in chunks)
-    done = clips - sum(len(chunk.paths) for chunk in pending)
-    with tqdm(total=clips, initial=done, desc=f"prepare {name}", unit="clip", disable=None) as progress:
-        for finished in _run(pending, workers):
-            progress.update(finished)
+def _decoded(chunks: list[Chunk], workers: int, name: str) -> Iterator[Chunk]:
+    """The chunks in order, each as soon as the cache holds it, while workers go on with those after it.
 
-
-def _run(pending: list[Chunk], workers: int) -> Iterator[int]:
-    """Clips of each finished chunk, in order; samples go through the cache, so that none wait in memory.
-
-    Threads serve as well as processes here, and start at once: libsndfile, FFmpeg and soxr work outside Python's lock.
+    Samples go through the cache, so that none wait in memory. Threads serve as well as processes here, and start at once:
+    libsndfile, FFmpeg and soxr work outside Python's lock.
     """
     pool = ThreadPoolExecutor(workers)
+    clips = sum(len(chunk.paths) for chunk in chunks)
     try:
-        yield from pool.map(Chunk.run, pending)
+        with tqdm(total=clips, desc=f"prepare {name}", unit="clip", disable=None) as progress:
+            for chunk in pool.map(Chunk.run, chunks):
+                yield chunk
+                progress.update(len(chunk.paths))
     finally:
         pool.shutdown(cancel_futures=True)  # an error or Ctrl-C lets the chunks in progress finish
 
@@ -143,7 +141,7 @@ class _Packed:
         self.audio = hashlib.blake2b(digest_size=16)
 
 
-def _pack(chunks: list[Chunk], out: Path, shard_bytes: int) -> _Packed:
+def _pack(chunks: Iterable[Chunk], out: Path, shard_bytes: int) -> _Packed:
     """Write the chunks' clips end to end into shards of at most ``shard_bytes``, cutting none."""
     packed = _Packed()
     clips = _clips(chunks, packed)

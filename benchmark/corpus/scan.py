@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmark.artifacts import content_hash, hash_file
-from benchmark.corpus import synthesis
+from benchmark.artifacts import content_hash
+from benchmark.closure import code_hash
+from benchmark.corpus.archives import Unit
 from benchmark.corpus.layout import walk
+from benchmark.corpus.receipts import raw_state
 from benchmark.records import Dataset
 
 
@@ -27,18 +27,20 @@ def scan(dataset: Dataset, raw_root: Path, data: Literal["standin", "real"], see
         return {**facts, "fingerprint": standin_fingerprint(dataset, seed)}
     folder = raw_root / dataset.folder
     files = sorted((file.path, file.size, file.mtime_ns) for file in walk(folder)) if folder.is_dir() else []
-    if not files:
-        reason = f"no folder {dataset.folder} with files in the data folder (BENCHMARK_DATA, else data/raw)"
+    state, missing = raw_state(dataset, raw_root)
+    if not files or state == "partial":
+        reason = f"{_lacking(dataset, missing if state == 'partial' else [])}; run `benchmark fetch {dataset.id}`"
         return {**facts, "present": False, "reason": reason, "fingerprint": content_hash([dataset.id, "absent"])}
     size = sum(size for _, size, _ in files)
     return {**facts, "files": len(files), "bytes": size, "fingerprint": content_hash(files)}
 
 
+def _lacking(dataset: Dataset, missing: list[Unit]) -> str:
+    if missing:
+        return f"{dataset.id} is fetched in part, {missing[0].name} is missing"
+    return f"no folder {dataset.folder} with files in the data folder (BENCHMARK_DATA, else data/raw)"
+
+
 def standin_fingerprint(dataset: Dataset, seed: int) -> str:
     """Hash of all that a stand-in's bytes depend on: the dataset, the seed, and the code that writes it."""
-    writers = [
-        inspect.getsource(sys.modules[kind.__module__])
-        for kind in type(dataset).__mro__
-        if issubclass(kind, Dataset) and kind is not Dataset
-    ]
-    return content_hash([dataset.id, seed, writers, hash_file(Path(synthesis.__file__))])
+    return content_hash([dataset.id, seed, code_hash(["benchmark.corpus.standin", type(dataset).__module__])])

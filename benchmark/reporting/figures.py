@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark.artifacts import atomic_path, write_text
-from benchmark.config import Study, load_study
+from benchmark.config import Study
 from benchmark.jobs import ReportJob
 from benchmark.reporting.curves import Curve, read_curves
 from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
@@ -21,6 +21,7 @@ from benchmark.statistics.cells import CellKey
 from benchmark.statistics.families import cell_key, headline
 from benchmark.statistics.findings import steps_of
 from benchmark.statistics.rows import AccuracyRow
+from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
 _COLOURS = {"baseline": "#8a8f98", "untrained": "#444a54", "supervised": "#2a9d5c", "pre-trained": "#2563c9"}

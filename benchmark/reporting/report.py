@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.artifacts import write_text
-from benchmark.config import Study, load_study
+from benchmark.config import Study
 from benchmark.errors import StaleArtifactError
 from benchmark.jobs import ReportJob
 from benchmark.reporting.audit import comparison_table, diagnostics_table, missing_table, provenance_table, versions
 from benchmark.reporting.formats import Table, as_markdown, environment
 from benchmark.reporting.results import BANNER, Results, read_results
 from benchmark.reporting.tables import study_tables
+from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
 FIGURES = {

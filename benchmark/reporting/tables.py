@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from benchmark.config import Study, TableSpec, load_study
+from benchmark.config import Study, TableSpec
 from benchmark.errors import StaleArtifactError
 from benchmark.jobs import ReportJob
 from benchmark.reporting.footnotes import Footnotes
@@ -13,6 +13,7 @@ from benchmark.reporting.formats import NOT_ASKED, TRANSDUCTIVE, Table, write_ta
 from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
 from benchmark.statistics.families import cell_key
 from benchmark.statistics.rows import AccuracyRow, NormalisedMeanRow, NormalisedRow
+from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
 

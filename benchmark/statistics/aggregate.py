@@ -11,7 +11,6 @@ import pandas as pd
 
 from benchmark.artifacts import read_json, write_json, write_text
 from benchmark.columns import SCORE_COLUMNS
-from benchmark.config import load_study
 from benchmark.jobs import ReportJob
 from benchmark.statistics.estimates import estimates
 from benchmark.statistics.families import StudyResults, cell_key, headline
@@ -32,6 +31,7 @@ from benchmark.statistics.rows import (
     SnapshotRow,
     write_rows,
 )
+from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
 

@@ -40,9 +40,7 @@ class StudyResults:
         self.study = study
         ordered = [run for run in study.runs if run in runs]
         if unknown := [run for run in runs if run not in study.runs]:
-            raise StaleArtifactError(
-                f"studies/{study.id}.yaml has no run {unknown[0]!r}; run `dvc repro` to plan again."
-            )
+            raise StaleArtifactError(f"The study {study.id} has no run {unknown[0]!r}; run `dvc repro` to plan again.")
         self.families = {run: self._family(run, runs[run], evaluations) for run in ordered}
 
     def cells(self) -> Iterator[tuple[Family, CellKey]]:

@@ -15,6 +15,7 @@ from benchmark.artifacts import Cache
 from benchmark.corpus import chunks, decode
 from benchmark.corpus.prepare import prepare, prepare_corpus
 from benchmark.corpus.scan import scan
+from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import Corpus
 from benchmark.errors import CorruptArtifactError, DataError, StorageError
 from benchmark.workspace import Workspace
@@ -225,6 +226,7 @@ def test_the_stage_prepares_standins_and_real_data_and_records_absence(
     monkeypatch.setenv("BENCHMARK_DATA", str(tones.parent))
     monkeypatch.setenv("BENCHMARK_CACHE", str(tmp_path / "cache"))
     workspace = Workspace(tmp_path, "test")
+    ensure_standin(Tones(), workspace.standin("tones"))
     for data in ("standin", "real"):
         manifest = prepare_corpus(Tones(), scan(Tones(), workspace.raw, data), workspace, RATE, 1)
         assert manifest["standin"] == (data == "standin")

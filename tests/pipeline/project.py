@@ -60,7 +60,7 @@ STUDY = {
 }
 PROFILE = {
     "studies": ["tiny"],
-    "rates": [16000],
+    "rates": {"default": [16000]},
     "seeds": {"default": 1},
     "runs": {"default": {"width": 0.0625, "steps": 6, "batch_size": 8, "checkpoint_every": 2, "log_every": 1}},
     "bootstrap": 50,

@@ -16,7 +16,7 @@ CLAIM = claim({"left": {"variant": "a"}, "relation": ">", "right": {"variant": "
 
 
 def profile(**changes: object) -> Profile:
-    base = {"data": "real", "studies": (), "rates": (16000,), "seeds": {"default": 5}, "runs": {}}
+    base = {"data": "real", "studies": (), "rates": {"default": (16000,)}, "seeds": {"default": 5}, "runs": {}}
     return Profile.model_validate(base | changes)
 
 
