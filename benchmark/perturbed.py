@@ -124,7 +124,7 @@ def measure_tolerance(
     return measure(movements, unperturbed.trained), record
 
 
-def _summary(way: Perturbation, table: pd.DataFrame, beyond: int) -> dict[str, Any]:
+def _summary(way: Perturbation, table: pd.DataFrame, beyond: int | None) -> dict[str, Any]:
     return {
         "name": way.name,
         "kind": way.kind,

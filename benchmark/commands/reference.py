@@ -16,11 +16,14 @@ def compare(
     out: Annotated[Optional[Path], typer.Option(help="Where compare.md and compare.json go.")] = None,  # noqa: UP045
 ) -> None:
     """Set the present scores against the accepted run and the published numbers; exit code 1 on a regression."""
+    import pandas as pd
+
     from benchmark.accepted import read_accepted, read_current, reference_folder
     from benchmark.artifacts import write_json, write_text
+    from benchmark.published.results import RESULTS_FILE, load_published_results
     from benchmark.reporting.comparison import as_record, as_text
-    from benchmark.statistics.inputs import read_table, scores_folder
-    from benchmark.statistics.published import COLUMNS, published_matches
+    from benchmark.statistics.inputs import scores_folder
+    from benchmark.statistics.published import published_matches
     from benchmark.statistics.reference import compare as set_side_by_side
     from benchmark.statistics.rows import AccuracyRow, read_rows
 
@@ -28,9 +31,10 @@ def compare(
     accepted, tolerance = read_accepted(reference or reference_folder(workspace))
     current = read_current(workspace)
     comparison = set_side_by_side(accepted, current, tolerance)
-    file = workspace.root / "results" / "published" / "published_results.csv"
     summary = read_rows(scores_folder(workspace) / "summary.csv", AccuracyRow)
-    published = published_matches(summary, current.scores, read_table(file, COLUMNS)) if file.exists() else []
+    printed = load_published_results(workspace.root) if (workspace.root / RESULTS_FILE).exists() else pd.DataFrame()
+    metrics = {task: record["metric"] for task, record in current.tasks.items()}
+    published = published_matches(summary, current.scores, printed, metrics)
     text = as_text(workspace.profile, comparison, published)
     folder = out or workspace.results / "compare"
     write_text(folder / "compare.md", text)
@@ -70,13 +74,11 @@ def tolerance(
     measured, record = measure_tolerance(workspace, runs, seeds, only or [])
     write_tolerance(reference_folder(workspace), measured, record)
     for row in measured.rows:
-        limit = measured.limit(row.kind, row.name, row.task, row.protocol, row.trained, row.clips)
-        typer.echo(
-            f"{row.kind:<10} {row.name:<22} {row.task:<20} {row.protocol:<17} largest {row.largest:5.1f}, tolerance {limit:5.1f} "
-            f"of {row.clips} test clips"
-        )
+        limit = measured.limit(row.kind, row.name, row.task, row.protocol, row.metric, row.trained, row.clips)
+        cell = f"{row.kind:<10} {row.name:<22} {row.task:<20} {row.protocol:<17} {row.metric:<20}"
+        typer.echo(f"{cell} largest {row.largest:5.1f}, tolerance {limit:5.1f} of {row.clips} test clips")
     for entry in record["perturbations"]:
-        typer.echo(
-            f"{entry['name']}: {entry['moved']} of {entry['cells']} cells moved, the furthest by {entry['largest']:.1f} test "
-            f"clips; {entry['beyond_tolerance_of_the_others']} beyond the tolerance that the other reruns give"
-        )
+        beyond = entry["beyond_tolerance_of_the_others"]
+        held = "" if beyond is None else f"; {beyond} beyond the tolerance that the other reruns give"
+        moved = f"{entry['moved']} of {entry['cells']} cells moved, the furthest by {entry['largest']:.1f} test clips"
+        typer.echo(f"{entry['name']}: {moved}{held}")

@@ -22,8 +22,8 @@ _MEAN = "mean"
 _NOW = "_now"
 
 Verdict = Literal["within", "fell", "rose", "changed"]
-Limit = Callable[[str, str, str, int], float]
-"""Test clips that a cell (name, task, protocol, test clips) may move."""
+Limit = Callable[[str, str, str, str, int], float]
+"""Test clips that a cell (name, task, protocol, metric, test clips) may move."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,14 @@ def paired(accepted: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
 
 
 def cell_movements(accepted: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
-    """``CELL``, ``clips`` and ``moved``, in test clips, of every cell that two score tables share."""
-    return _cells(_shared(paired(accepted, current)))[[*CELL, "clips", "moved"]]
+    """``CELL``, ``clips`` and ``moved``, in test clips, of every cell of whole tasks that two score tables share."""
+    pairs = paired(accepted, current)
+    return _cells(_shared(pairs[~of_single_classes(pairs)]))[[*CELL, "clips", "moved"]]
+
+
+def of_single_classes(pairs: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows are of one class (variant ``fold=1;class=siren``): of few clips, and of predictions that other rows score."""
+    return pairs["variant"].str.contains("class=", regex=False)
 
 
 def cell_changes(pairs: pd.DataFrame, limit: Limit) -> list[CellChange]:
@@ -167,7 +173,7 @@ def _cells(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _change(cell: dict[Any, Any], by_cell: Mapping[tuple[str, ...], pd.DataFrame], limit: Limit) -> CellChange:
     rows = by_cell[tuple(cell[column] for column in CELL)]
-    tolerance = limit(cell["name"], cell["task"], cell["protocol"], int(cell["clips"]))
+    tolerance = limit(cell["name"], cell["task"], cell["protocol"], cell["metric"], int(cell["clips"]))
     differs = (rows["value"] != rows[f"value{_NOW}"]).groupby(rows["fold"]).any()
     return CellChange(
         **{column: cell[column] for column in CELL},

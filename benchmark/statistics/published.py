@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from benchmark.statistics.rows import AccuracyRow
 
-KEYS = ["method", "encoder", "pretrain_dataset", "task", "protocol", "train_size", "metric"]
+KEYS = ["method", "encoder", "pretrain_dataset", "variant", "task", "protocol", "train_size", "metric"]
 """What a published number and a score must share."""
-COLUMNS = ["paper", "table", "row", "column", *KEYS, "value", "unit"]
+_MAKER = KEYS[:4]
 _SCALE = {"percent": 100.0, "fraction": 1.0}
 
 
@@ -38,21 +38,20 @@ class PublishedMatch:
 
 
 def published_matches(
-    summary: Sequence[AccuracyRow], scores: pd.DataFrame, published: pd.DataFrame
+    summary: Sequence[AccuracyRow], scores: pd.DataFrame, published: pd.DataFrame, metrics: Mapping[str, str]
 ) -> list[PublishedMatch]:
-    """Every published accuracy that one of our cells was made to reproduce.
+    """Every published number that one of our cells was made to reproduce.
 
     Args:
         summary: our cells with intervals.
         scores: the score table, which knows methods and encoders of the runs.
-        published: ``published_results.csv``, every value as text.
+        published: the printed numbers, with ``KEYS``, ``paper``, ``table``, ``value`` and ``unit``.
+        metrics: headline metric by task, where it is not accuracy.
     """
-    makers = {
-        (run["study"], run["run"]): (run["method"], run["encoder"], run["pretrain_dataset"])
-        for run in scores.drop_duplicates(["study", "run"]).to_dict("records")
-    }
+    records = scores.drop_duplicates(["study", "run"]).to_dict("records")
+    makers = {(record["study"], record["run"]): [record[key] for key in _MAKER] for record in records}
     cells = {
-        (*makers[row.study, row.run], row.task, row.protocol, row.train_size, "accuracy"): row
+        (*makers[row.study, row.run], row.task, row.protocol, row.train_size, metrics.get(row.task, "accuracy")): row
         for row in summary
         if row.accuracy is not None
     }
@@ -60,7 +59,7 @@ def published_matches(
     for theirs in published.to_dict("records"):
         ours = cells.get(tuple(theirs[key] for key in KEYS))
         if ours is not None and ours.accuracy is not None and theirs["unit"] in _SCALE:
-            value = float(theirs["value"]) / _SCALE[theirs["unit"]]
+            value = theirs["value"] / _SCALE[theirs["unit"]]
             found = (ours.run, ours.task, ours.protocol, value, ours.accuracy, ours.lower, ours.upper)
             matches.append(PublishedMatch(theirs["paper"], theirs["table"], *found))
     return matches

@@ -13,6 +13,7 @@ from benchmark.statistics.movements import (
     CellChange,
     cell_changes,
     inconsistent_runs,
+    of_single_classes,
     only_on,
     paired,
     resized_folds,
@@ -54,6 +55,7 @@ def compare(accepted: Snapshot, current: Snapshot, tolerance: Tolerance) -> Comp
     A run whose machine, libraries, threads and seed are those of the accepted one must have the same score in every row. Other
     threads, libraries or processors may move a cell by the numerical tolerance, another seed by that of seeds. A rise counts
     as a fall does, because a leak looks like progress; and another experiment or a stale result fails whatever its scores.
+    Scores of single classes are compared where they must be equal, and not where they may move.
 
     Args:
         accepted: the reference.
@@ -66,12 +68,13 @@ def compare(accepted: Snapshot, current: Snapshot, tolerance: Tolerance) -> Comp
     by_run = {name: [difference for difference in found if name in difference.of] for name in names}
     kinds = {name: kind_of(by_run[name]) for name in names}
 
-    def limit(name: str, task: str, protocol: str, clips: int) -> float:
+    def limit(name: str, task: str, protocol: str, metric: str, clips: int) -> float:
         if name not in kinds:
             return EXACT
-        return tolerance.limit(kinds[name], name, task, protocol, steps_of(accepted.runs[name]) > 0, clips)
+        return tolerance.limit(kinds[name], name, task, protocol, metric, steps_of(accepted.runs[name]) > 0, clips)
 
-    changes = cell_changes(pairs, limit)
+    exact = pairs["name"].map(kinds) == "exact"
+    changes = cell_changes(pairs[exact | ~of_single_classes(pairs)], limit)
     missing = only_on("accepted", pairs)
     return Comparison(
         kinds=kinds,

@@ -17,23 +17,26 @@ LARGEST = 2.0
 """The largest of a few measured movements is not the largest there can be."""
 SPREAD = 4.0
 """Standard deviations of the noise of all tasks: what few movements on one task may by chance not show."""
+ENOUGH = 5
+"""Perturbations from which on the spread of a run is taken from its own movements alone."""
 ROUNDING = 1e-9
 """Of test clips, from adding fractions."""
 
 Kind = Literal["numerical", "seed"]
 Movements = tuple[Kind, pd.DataFrame]
-"""A perturbed run's kind; ``name``, ``task``, ``protocol``, ``clips`` and ``moved`` (test clips) of each of its cells."""
+"""A perturbed run's kind; ``name``, ``task``, ``protocol``, ``metric``, ``clips`` and ``moved`` (test clips) of its cells."""
 
 
 @dataclass(frozen=True)
 class ToleranceRow:
-    """A row of ``tolerance.csv``: what was measured of one run on one task under one protocol."""
+    """A row of ``tolerance.csv``: what was measured of one run on one task under one protocol by one metric."""
 
     kind: str
     """``numerical``: other threads and instruction sets, as another machine has; ``seed``: another seed."""
     name: str
     task: str
     protocol: str
+    metric: str
     trained: bool
     """Whether the run has pre-training."""
     perturbations: int
@@ -53,24 +56,26 @@ class Tolerance:
 
     rows: tuple[ToleranceRow, ...] = ()
 
-    def limit(self, kind: str, name: str, task: str, protocol: str, trained: bool, clips: int) -> float:
+    def limit(self, kind: str, name: str, task: str, protocol: str, metric: str, trained: bool, clips: int) -> float:
         """Test clips that a cell of ``clips`` test clips may move.
 
-        The largest of: one clip; twice the largest movement measured of this run on this task under this protocol; four times
-        the standard deviation of the run's movements under the protocol, which are taken to grow as the root of the clips. A run
-        that was not measured is given what was measured of all that are trained, or are not, as it is; a protocol that was
-        not measured, that of all protocols.
+        The largest of: one clip; twice the largest movement measured of the cell; four times the standard deviation of the
+        run's movements under the protocol by the metric, which are taken to grow as the root of the clips. Where a run was
+        measured fewer than five times, of all runs that are trained, or are not, as it is; a protocol or metric that was
+        not measured, that of all.
 
         Returns:
             0 where nothing was measured of this kind, or the comparison is exact.
         """
         rows = [row for row in self.rows if row.kind == kind]
-        for column, value in {"trained": trained, "name": name, "protocol": protocol}.items():
+        here = (name, task, protocol, metric)
+        largest = [row.largest for row in rows if (row.name, row.task, row.protocol, row.metric) == here]
+        enough = any(row.name == name and row.perturbations >= ENOUGH for row in rows)
+        known = {"trained": trained, **({"name": name} if enough else {}), "protocol": protocol, "metric": metric}
+        for column, value in known.items():
             rows = [row for row in rows if getattr(row, column) == value] or rows
         if not rows:
             return EXACT
-        here = (name, task, protocol)
-        largest = [row.largest for row in rows if (row.name, row.task, row.protocol) == here]
         per_clip = sum(row.movements * row.root_mean_square**2 / row.clips for row in rows)
         spread = math.sqrt(per_clip / sum(row.movements for row in rows) * clips)
         return max(LEAST, LARGEST * max(largest, default=0.0), SPREAD * spread)
@@ -79,9 +84,11 @@ class Tolerance:
         """With the runs that ``other`` measured replaced."""
         measured = {row.name for row in other.rows}
         kept = [row for row in self.rows if row.name not in measured]
-        return Tolerance(
-            tuple(sorted([*kept, *other.rows], key=lambda row: (row.kind, row.name, row.task, row.protocol)))
-        )
+        return Tolerance(tuple(sorted([*kept, *other.rows], key=_order)))
+
+
+def _order(row: ToleranceRow) -> tuple[str, ...]:
+    return row.kind, row.name, row.task, row.protocol, row.metric
 
 
 def measure(movements: Sequence[Movements], trained: Mapping[str, bool]) -> Tolerance:
@@ -91,16 +98,17 @@ def measure(movements: Sequence[Movements], trained: Mapping[str, bool]) -> Tole
         return Tolerance()
     cells = pd.concat(tables, ignore_index=True)
     cells = cells.assign(trained=cells["name"].map(trained).astype(bool), square=cells["moved"] ** 2)
-    groups = cells.assign(size=cells["moved"].abs()).groupby(["kind", "name", "task", "protocol"], sort=True)
+    groups = cells.assign(size=cells["moved"].abs()).groupby(["kind", "name", "task", "protocol", "metric"], sort=True)
     return Tolerance(tuple(_row(*map(str, key), cells=rows) for key, rows in groups))
 
 
-def _row(kind: str, name: str, task: str, protocol: str, *, cells: pd.DataFrame) -> ToleranceRow:
+def _row(kind: str, name: str, task: str, protocol: str, metric: str, *, cells: pd.DataFrame) -> ToleranceRow:
     return ToleranceRow(
         kind,
         name,
         task,
         protocol,
+        metric,
         trained=bool(cells["trained"].all()),
         perturbations=int(cells["perturbation"].nunique()),
         movements=len(cells),
@@ -110,13 +118,22 @@ def _row(kind: str, name: str, task: str, protocol: str, *, cells: pd.DataFrame)
     )
 
 
-def beyond_the_others(movements: Sequence[Movements], trained: Mapping[str, bool]) -> list[int]:
-    """For each perturbed run the cells that moved beyond the tolerance measured without it, from the others of its kind."""
-    counts = []
+def beyond_the_others(movements: Sequence[Movements], trained: Mapping[str, bool]) -> list[int | None]:
+    """For each perturbed run the cells that moved beyond the tolerance measured without it, from the others of its kind.
+
+    None where there is no other.
+    """
+    counts: list[int | None] = []
     for number, (kind, table) in enumerate(movements):
         others = [other for place, other in enumerate(movements) if place != number and other[0] == kind]
+        if not others:
+            counts.append(None)
+            continue
         tolerance = measure(others, trained)
-        cells = zip(table["name"], table["task"], table["protocol"], table["clips"], strict=True)
-        limits = [tolerance.limit(kind, *cell[:3], trained[cell[0]], cell[3]) for cell in cells]
+        keys = table[["name", "task", "protocol", "metric"]].astype(str).itertuples(index=False, name=None)
+        limits = [
+            tolerance.limit(kind, name, task, protocol, metric, trained[name], clips)
+            for (name, task, protocol, metric), clips in zip(keys, table["clips"], strict=True)
+        ]
         counts.append(int((table["moved"].abs().to_numpy() > np.array(limits) + ROUNDING).sum()))
     return counts

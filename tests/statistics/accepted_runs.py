@@ -23,7 +23,9 @@ RUNS = {"logmel-0": False, "untrained-0": False, "simclr-0": True, "supervised-0
 def _measured(kind: str, name: str, task: str, protocol: str) -> ToleranceRow:
     folds, clips = TASKS[task]
     largest = {"numerical": 4.0, "seed": 12.0}[kind] * RUNS[name]
-    return ToleranceRow(kind, name, task, protocol, RUNS[name], 8, 16, len(folds) * clips, largest, largest / 8)
+    return ToleranceRow(
+        kind, name, task, protocol, "accuracy", RUNS[name], 8, 16, len(folds) * clips, largest, largest / 8
+    )
 
 
 TOLERANCE = Tolerance(tuple(_measured(*cell) for cell in product(("numerical", "seed"), RUNS, TASKS, PROTOCOLS)))

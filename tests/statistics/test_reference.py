@@ -193,6 +193,13 @@ def test_what_is_not_trained_may_hardly_move_on_another_machine():
     assert checked(moved(other, {**CELL, "name": "logmel-0"}, 2)).regressed
 
 
+def test_single_classes_are_compared_where_they_must_be_equal_alone():
+    by_class = with_rows(finished(), {**CELL, "fold": "1"}, variant="fold=1;class=dog")
+    current = moved(by_class, {"variant": "fold=1;class=dog"}, 100)
+    assert compare(by_class, current, TOLERANCE).regressed
+    assert not compare(by_class, replace(current, host=OTHER_HOST), TOLERANCE).regressed
+
+
 def test_another_seed_has_a_tolerance_of_its_own():
     current = moved(retrained(finished(), "simclr-0"), CELL, 20)
     assert checked(replace(current, host=OTHER_HOST)).regressed

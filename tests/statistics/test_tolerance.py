@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,20 +14,27 @@ TRAINED = {"simclr-0": True, "resnet18-0": True, "logmel-0": False}
 
 def movements(**cells: float) -> Movements:
     rows = [
-        {"name": f"{name}-0", "task": "esc10", "protocol": "linear", "clips": 400, "moved": moved}
+        {"name": f"{name}-0", "task": "esc10", "protocol": "linear", "metric": "accuracy", "clips": 400, "moved": moved}
         for name, moved in cells.items()
     ]
     return "numerical", pd.DataFrame(rows)
 
 
 def row(task: str, protocol: str, clips: int, largest: float, spread: float, name: str = "simclr-0") -> ToleranceRow:
-    return ToleranceRow("numerical", name, task, protocol, TRAINED[name], 6, 12, clips, largest, spread)
+    return ToleranceRow("numerical", name, task, protocol, "accuracy", TRAINED[name], 6, 12, clips, largest, spread)
 
 
 def limit(
-    tolerance: Tolerance, task: str, protocol: str, clips: int, name: str = "simclr-0", kind: str = "numerical"
+    tolerance: Tolerance,
+    task: str,
+    protocol: str,
+    clips: int,
+    name: str = "simclr-0",
+    *,
+    kind: str = "numerical",
+    metric: str = "accuracy",
 ) -> float:
-    return tolerance.limit(kind, name, task, protocol, TRAINED[name], clips)
+    return tolerance.limit(kind, name, task, protocol, metric, TRAINED[name], clips)
 
 
 def test_the_tolerance_is_twice_the_largest_movement_or_the_spread_and_at_least_one_clip():
@@ -52,8 +61,20 @@ def test_what_was_not_measured_takes_the_spread_of_what_was():
     assert limit(found, "esc10", "scratch", 100) == pytest.approx(4 * 2.5**0.5)
     assert limit(found, "esc10", "linear", 100, "resnet18-0") == pytest.approx(4.0)
     assert limit(found, "esc10", "linear", 100, "logmel-0") == pytest.approx(4.0)
+    assert limit(found, "esc10", "linear", 100, metric="map") == pytest.approx(4.0)
     assert limit(found, "esc10", "linear", 100, kind="seed") == 0.0
     assert limit(found, "esc10", "linear", 100, kind="exact") == 0.0
+
+
+def test_a_run_that_was_measured_seldom_takes_the_spread_of_all_that_are_as_it_is():
+    own = row("esc10", "linear", 100, 5.0, 0.1, "resnet18-0")
+    other = row("esc10", "linear", 100, 2.0, 2.0)
+    assert limit(Tolerance((own, other)), "esc10", "linear", 100, "resnet18-0") == 10.0
+    assert limit(Tolerance((own, other)), "us8k", "linear", 100, "resnet18-0") == 1.0
+    seldom = replace(own, perturbations=1, movements=12)
+    pooled = ((0.01 + 4.0) / 2) ** 0.5
+    assert limit(Tolerance((seldom, other)), "us8k", "linear", 100, "resnet18-0") == pytest.approx(4 * pooled)
+    assert limit(Tolerance((seldom, other)), "esc10", "linear", 100, "resnet18-0") == 10.0
 
 
 def test_a_new_measurement_replaces_that_of_its_runs_alone():
@@ -73,6 +94,7 @@ def test_rows_survive_their_file(tmp_path):
 def test_of_twenty_equally_noisy_runs_hardly_a_cell_lies_beyond_what_the_others_give():
     generator = np.random.default_rng(0)
     runs = [movements(simclr=generator.normal(0, 5), logmel=0.0) for _ in range(20)]
-    assert sum(beyond_the_others(runs, TRAINED)) == 0
+    assert beyond_the_others(runs, TRAINED) == [0] * 20
     outlier = [*runs, movements(simclr=60.0, logmel=0.0)]
     assert beyond_the_others(outlier, TRAINED)[-1] == 1
+    assert beyond_the_others(runs[:1], TRAINED) == [None]
