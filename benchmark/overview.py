@@ -48,7 +48,7 @@ def _datasets() -> list[Row]:
         record = plugin.load()
         total = size(*archive_bytes(record.archives))
         facts = {"title": record.title, "licence": record.licence, "access": record.access, "size": total}
-        rows.append({"name": plugin.name, "about": "; ".join(facts.values()), **facts})
+        rows.append({"name": plugin.name, "about": f"{'; '.join(facts.values())} ({plugin.origin})", **facts})
     return rows
 
 

@@ -13,11 +13,11 @@ from benchmark.config import (
     Study,
     Training,
     load_params,
-    load_study,
     merged,
     validate,
 )
 from benchmark.errors import ConfigError
+from benchmark.studies import load_study
 
 ROOT = Path(__file__).parent.parent
 ALLOWED = {

@@ -14,7 +14,7 @@ from benchmark.records import Archive
 from benchmark.workspace import Workspace
 from tests.corpus.conftest import Tones
 
-PROFILE = {"data": "real", "studies": ["s"], "rates": [16_000], "seeds": {"default": 1}, "runs": {}}
+PROFILE = {"data": "real", "studies": ["s"], "rates": {"default": [16_000]}, "seeds": {"default": 1}, "runs": {}}
 
 
 def test_nothing_is_fetched_unless_a_profile_says_so():

@@ -383,11 +383,13 @@ def test_a_process_that_is_stopped_goes_on_later(server: Server, tmp_path: Path,
     data = b"clip,label\n" * 100_000
     url = server.add("list.csv", data, stall=[400_000])
     code = f"""
+import signal
 import sys
 from pathlib import Path
 from benchmark.corpus import fetch
 from benchmark.records import Archive
 from tests.corpus.conftest import Tones
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 Tones.archives = (Archive("list.csv", "{url}", bytes={len(data)}, into="tones"),)
 fetch.fetch(Tones(), Path(sys.argv[1]))
 """
