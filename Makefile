@@ -44,7 +44,7 @@ perf: $(STAMP)
 
 # Needs uv; writes exact versions with hashes and no registry addresses.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra dev \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --extra dev \
 	  pyproject.toml requirements.in -o requirements.lock
 
 clean:
