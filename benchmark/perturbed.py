@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, count, islice, product
+from itertools import count, islice, product
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,17 @@ INSTRUCTIONS: dict[str, dict[str, str]] = {
         "MKL_CBWR": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
     },
+    "sse4.1": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_CBWR": "COMPATIBLE",
+        "OPENBLAS_CORETYPE": "Nehalem",
+    },
 }
 """What makes the numerical libraries use the kernels of a lesser processor; other architectures ignore it."""
+
+_ABOVE = {"avx2": "avx512f", "sse4.1": "avx2"}
+"""The vector instructions without which a processor uses these kernels, or lesser ones, anyway."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +80,17 @@ class Rerun:
     """By run name, whether it has pre-training."""
 
 
-def perturbations(numerical: int, seeds: int, threads: int) -> list[Perturbation]:
-    """Other threads and kernels, then other seeds.
+def perturbations(numerical: int, seeds: int, threads: int, instructions: str) -> list[Perturbation]:
+    """Other threads and kernels, the fewest threads first; then other seeds.
 
     Args:
         numerical: how many of the first kind.
         seeds: how many of the second.
         threads: the configured number, of which the native kernels are no perturbation.
+        instructions: the processor's, as :func:`.provenance.host` names them; kernels that it uses anyway are none.
     """
-    lesser = [(n, isa) for n in range(1, threads + 1) for isa in INSTRUCTIONS]
-    more = ((n, "native") for n in count(threads + 1))
-    ways = (way for way in chain(lesser, more) if way != (threads, "native"))
+    kernels = [name for name in INSTRUCTIONS if name not in _ABOVE or _ABOVE[name] in instructions.split()]
+    ways = ((n, name) for n in count(1) for name in kernels if (n, name) != (threads, "native"))
     return [
         *(Perturbation(_named(*way), "numerical", *way) for way in islice(ways, numerical)),
         *(Perturbation(f"seed + {offset}", "seed", seed=offset) for offset in range(1, seeds + 1)),
@@ -111,7 +120,8 @@ def measure_tolerance(
         ConfigError: an unknown run family.
     """
     made_by = {"commit": commit(workspace.root), "host": host()}
-    ways = perturbations(numerical, seeds, load_params(workspace.root).machine.threads)
+    threads = load_params(workspace.root).machine.threads
+    ways = perturbations(numerical, seeds, threads, made_by["host"]["instructions"])
     with tempfile.TemporaryDirectory() as folder:
         unperturbed = rerun(workspace, Path(folder) / "unperturbed", None, only)
         movements: list[Movements] = []

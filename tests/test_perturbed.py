@@ -27,13 +27,23 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 def test_no_perturbation_is_the_configuration_itself_and_none_comes_twice():
-    found = perturbations(20, 3, threads=2)
+    found = perturbations(20, 3, threads=2, instructions="avx2 avx512f")
     assert len(found) == 23
     assert len({way.name for way in found}) == 23
     assert found[0] == ONE_THREAD
     assert all((way.threads, way.instructions) != (2, "native") for way in found if way.kind == "numerical")
     assert [way.seed for way in found if way.kind == "seed"] == [1, 2, 3]
-    assert perturbations(2, 0, threads=1)[0].instructions != "native"
+    assert perturbations(2, 0, threads=1, instructions="avx2")[0].instructions != "native"
+
+
+@pytest.mark.parametrize(
+    ("instructions", "kernels"),
+    [("avx2 avx512f", {"native", "avx2", "sse4.1"}), ("avx2", {"native", "sse4.1"}), ("asimd", {"native"})],
+)
+def test_kernels_that_the_processor_uses_anyway_are_no_perturbation(instructions: str, kernels: set[str]):
+    found = perturbations(9, 0, threads=2, instructions=instructions)
+    assert {way.instructions for way in found} == kernels
+    assert len(found) == 9
 
 
 def test_the_project_of_a_rerun_differs_in_what_is_perturbed_alone(workspace: Workspace, tmp_path: Path):
