@@ -44,9 +44,7 @@ def markdown(profile: str, assessments: Sequence[Assessment]) -> str:
 def html(profile: str, assessments: Sequence[Assessment]) -> str:
     """One page that opens from disk; each claim's comparisons unfold."""
     template = environment().get_template("claims.html.j2")
-    return template.render(
-        profile=profile, totals=totals_table(assessments), claims=records_by_paper(assessments)
-    )
+    return template.render(profile=profile, totals=totals_table(assessments), claims=records_by_paper(assessments))
 
 
 def totals_table(assessments: Sequence[Assessment]) -> Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.jobs import ReportJob
-from benchmark.published.errata import load_errata
+from benchmark.published.errata import read_errata
 from benchmark.published.layout import Published, load_published
 from benchmark.reporting.claims import records_by_paper, totals_table
 from benchmark.reporting.errata import errata_tables
@@ -56,7 +56,7 @@ def read_papers(job: ReportJob, workspace: Workspace) -> Papers:
         tables=[_paper_tables(published, paper, own) for paper in published.layouts.papers],
         totals=totals_table(assessments),
         claims=records_by_paper(assessments),
-        errata=errata_tables(load_errata(workspace.root)),
+        errata=errata_tables(read_errata(workspace.root)),
     )
 
 
