@@ -113,6 +113,9 @@ class ReportJob(Config):
     metrics: dict[str, str] = Field(
         default_factory=dict, description="headline metric by task, where it is not accuracy"
     )
+    departures: tuple[str, ...] = Field(
+        (), description="in what the scale differs from what the papers' claims name: scores are proxies only"
+    )
     code: str
 
 

@@ -20,10 +20,16 @@ from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, Repor
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
 from benchmark.resolve import Request, Resolved, resolve
+from benchmark.statistics.claims.departures import scale_departures
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
-RENDERERS = ["benchmark.reporting.report", "benchmark.reporting.figures", "benchmark.reporting.tables"]
+RENDERERS = [
+    "benchmark.reporting.report",
+    "benchmark.reporting.figures",
+    "benchmark.reporting.tables",
+    "benchmark.reporting.published_tables",
+]
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,7 @@ class Planner:
             studies=self.profile.studies,
             runs=runs,
             metrics={task: _task(task).metric for task in self._tasks() if _task(task).metric != "accuracy"},
+            departures=tuple(scale_departures(self.profile)),
             code=self._reporting_code(["benchmark.statistics.aggregate"]),
         )
 

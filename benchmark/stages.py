@@ -106,11 +106,13 @@ def aggregate_stage(workspace: Workspace) -> None:
 def tables_stage(workspace: Workspace, study: str) -> None:
     """Tables and figures of one study."""
     from benchmark.reporting.figures import render_figures
+    from benchmark.reporting.published_tables import render_published_tables
     from benchmark.reporting.tables import render_tables
 
     with recorded(workspace, "tables", study):
         job = read_job(ReportJob, workspace.plan("report", "render"))
         render_tables(job, workspace, study)
+        render_published_tables(workspace, study)
         render_figures(job, workspace, study)
         (workspace.results / "figures" / study).mkdir(parents=True, exist_ok=True)  # an output even where nothing ran
 

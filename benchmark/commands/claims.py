@@ -72,8 +72,9 @@ def _assess(
     from benchmark.plan import profile_of
     from benchmark.reporting.claims import totals_table, write_claims
     from benchmark.reporting.formats import as_markdown
-    from benchmark.statistics.claims.assessment import assess, scale_departures
+    from benchmark.statistics.claims.assessment import assess
     from benchmark.statistics.claims.bindings import load_bindings
+    from benchmark.statistics.claims.departures import scale_departures
 
     params = load_params(root)
     workspace = chosen_workspace(profile)
@@ -99,14 +100,12 @@ def _evidence(
     """The profile's scores, or why there are none."""
     from benchmark import registry
     from benchmark.columns import SCORE_COLUMNS
-    from benchmark.statistics.claims.runs import seed_scores, source_scores
-    from benchmark.statistics.claims.verdicts import Evidence
+    from benchmark.statistics.claims.evidence import profile_evidence
     from benchmark.statistics.inputs import read_table, scores_folder
 
     scores = scores_folder(workspace) / "scores.csv"
     if not scores.exists():
         return f"profile {workspace.profile} has no scores; run `benchmark select {workspace.profile}` and `dvc repro`"
-    rows = read_table(scores, SCORE_COLUMNS)
-    metrics = {task: registry.load("task", task).metric for task in sorted(set(rows["task"]))}
-    sources = source_scores(workspace, rows, metrics, profile.bootstrap, seed)
-    return Evidence(seed_scores(workspace, file.task_groups), table, sources, test)
+    tasks = sorted(set(read_table(scores, SCORE_COLUMNS)["task"]))
+    metrics = {task: registry.load("task", task).metric for task in tasks}
+    return profile_evidence(workspace, table, file.task_groups, metrics, profile.bootstrap, seed, test)

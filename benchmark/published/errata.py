@@ -89,20 +89,30 @@ class Errata:
 
 
 def load_errata(root: Path) -> Errata:
-    """The errata of the project at ``root``.
+    """The errata of the project at ``root``, every file that they name being there.
 
     Raises:
-        ConfigError: an entry is malformed, names an unknown paper or a file that is not there, or a conflict has no
-            consequence or several; one sentence that names the entry.
+        ConfigError: as :func:`read_errata`, or an entry names a file that is not there.
+    """
+    errata = read_errata(root)
+    for file in [*(choice.where for choice in errata.choices), *(deviation.where for deviation in errata.deviations)]:
+        if file and not (root / file).is_file():
+            raise ConfigError(f"{ERRATA_FILE}: {file} is no file of this project.")
+    return errata
+
+
+def read_errata(root: Path) -> Errata:
+    """The errata of the project at ``root``, to be shown: a project may have left out a file that they name.
+
+    Raises:
+        ConfigError: an entry is malformed or names an unknown paper, or a conflict has no consequence or several; one
+            sentence that names the entry.
     """
     layouts = validate(Layouts, load_yaml(root / TABLES_FILE), str(TABLES_FILE))
     errata = validate(ErrataFile, load_yaml(root / ERRATA_FILE), str(ERRATA_FILE))
     entries: list[Entry] = [*errata.conflicts, *errata.misprints, *errata.choices, *errata.deviations]
     if unknown := {entry.paper for entry in entries} - set(layouts.papers):
         raise ConfigError(f"{ERRATA_FILE}: {min(unknown)!r} is no paper of {TABLES_FILE}.")
-    for file in [*(choice.where for choice in errata.choices), *(deviation.where for deviation in errata.deviations)]:
-        if file and not (root / file).is_file():
-            raise ConfigError(f"{ERRATA_FILE}: {file} is no file of this project.")
     return Errata(
         conflicts=_joined(layouts.conflicts, errata.conflicts),
         cross_paper_quotes=[dict(quote) for quote in layouts.cross_paper_quotes],

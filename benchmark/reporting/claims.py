@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from benchmark.artifacts import write_json, write_text
-from benchmark.reporting.formats import Table, as_markdown
+from benchmark.reporting.formats import Table, as_markdown, environment
 from benchmark.statistics.claims.assessment import Assessment, totals
 from benchmark.statistics.claims.formulas import checks
 from benchmark.statistics.claims.published import holds
@@ -45,22 +43,8 @@ def markdown(profile: str, assessments: Sequence[Assessment]) -> str:
 
 def html(profile: str, assessments: Sequence[Assessment]) -> str:
     """One page that opens from disk; each claim's comparisons unfold."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("benchmark.reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("claims.html.j2").render(
-        profile=profile,
-        totals=totals_table(assessments),
-        papers={
-            paper: [record(assessment) for assessment in assessments if assessment.claim.paper == paper]
-            for paper in totals(assessments)
-        },
-    )
+    template = environment().get_template("claims.html.j2")
+    return template.render(profile=profile, totals=totals_table(assessments), claims=records_by_paper(assessments))
 
 
 def totals_table(assessments: Sequence[Assessment]) -> Table:
@@ -77,6 +61,14 @@ def totals_table(assessments: Sequence[Assessment]) -> Table:
     return Table(
         "claims", "Verdicts on our scores, and on the printed numbers", header, rows, ["Proxies are not counted."]
     )
+
+
+def records_by_paper(assessments: Sequence[Assessment]) -> dict[str, list[dict[str, Any]]]:
+    """The claims of each paper, in the papers' order, as JSON."""
+    return {
+        paper: [record(assessment) for assessment in assessments if assessment.claim.paper == paper]
+        for paper in totals(assessments)
+    }
 
 
 def record(assessment: Assessment) -> dict[str, Any]:

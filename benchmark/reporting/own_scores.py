@@ -46,6 +46,10 @@ class OwnScores:
         self._index = dict(iter(scores.groupby(KEY, sort=False)))
         self._keys = scores[KEY].drop_duplicates()
 
+    def has(self, study: str) -> bool:
+        """Whether the profile asked for anything of a study."""
+        return bool((self._keys["study"] == study).any())
+
     def find(self, result: PublishedResult) -> OwnScore:
         """Our score of a published number, or the reason why there is none."""
         if result.ours_or_prior == "prior":

@@ -12,18 +12,20 @@ from benchmark.artifacts import write_text
 from benchmark.published.layout import (
     BlockLayout,
     ColumnLayout,
-    PaperLayout,
     Place,
     PlainTable,
     Published,
     RowLayout,
     TableLayout,
+    load_published,
 )
 from benchmark.published.results import PublishedResult
 from benchmark.reporting.footnotes import Footnotes
 from benchmark.reporting.formats import Block, BlockTable, write_table
-from benchmark.reporting.own_scores import OwnScore, OwnScores
+from benchmark.reporting.own_scores import OwnScore, OwnScores, read_own_scores
+from benchmark.statistics.inputs import scores_folder
 from benchmark.statistics.rows import rounded
+from benchmark.workspace import Workspace
 
 SCALE = {"percent": 100.0, "fraction": 1.0, "none": 1.0}
 """What a fraction of ours is multiplied by to be in the unit of a published number."""
@@ -63,26 +65,53 @@ def write_published_tables(published: Published, folder: Path, own: OwnScores | 
     Returns:
         The number of published numbers in the tables.
     """
-    for paper, layout in published.layouts.papers.items():
-        for table in paper_tables(published, paper, layout, own):
+    for paper in published.layouts.papers:
+        for table in paper_tables(published, paper, own):
             write_table(folder / paper, table)
     if own is not None:
         write_text(folder / "cells.csv", comparison_frame(published, own).to_csv(index=False, lineterminator="\n"))
     return sum(published.result(place) is not None for place in published.places())
 
 
-def paper_tables(published: Published, paper: str, layout: PaperLayout, own: OwnScores | None) -> Iterator[BlockTable]:
-    """The tables of one paper, in the order of its layout."""
+def render_published_tables(workspace: Workspace, study: str) -> None:
+    """Write the tables of the paper that a study reproduces, with our scores in their cells.
+
+    They go to ``results/<profile>/tables/<study>/published/``, with ``cells.csv``, one row a number. A study that is no
+    paper's has none.
+
+    Raises:
+        ConfigError: the published files do not parse.
+        StaleArtifactError: aggregation has not run.
+    """
+    published = load_published(workspace.root)
+    if study not in published.layouts.papers:
+        return
+    own = read_own_scores(scores_folder(workspace), published.settings.task_groups)
+    folder = workspace.results / "tables" / study / "published"
+    for table in paper_tables(published, study, own):
+        write_table(folder, table)
+    cells = comparison_frame(published, own, study)
+    write_text(folder / "cells.csv", cells.to_csv(index=False, lineterminator="\n"))
+
+
+def paper_tables(published: Published, paper: str, own: OwnScores | None) -> Iterator[BlockTable]:
+    """The tables of one paper, in the order of its layout; with our scores in their cells unless ``own`` is None."""
+    layout = published.layouts.papers[paper]
     for name, plain in layout.tables_without_results.items():
         yield BlockTable(name, _caption(paper, plain), [[Block(list(plain.header), [list(row) for row in plain.rows])]])
     for name, table in layout.tables.items():
         yield _Renderer(published, paper, name, table, own).table()
 
 
-def comparison_frame(published: Published, own: OwnScores) -> pd.DataFrame:
-    """One row a published number of a table: its key, the number, ours in its unit, and what one says of the other."""
-    results = [result for place in published.places() if (result := published.result(place))]
-    records = [_record(Comparison(result, own.find(result))) | {"standin": bool(own.banner)} for result in results]
+def comparisons(published: Published, own: OwnScores, paper: str | None = None) -> list[Comparison]:
+    """Every printed number of a table, or of one paper's tables, beside ours."""
+    places = [place for place in published.places() if paper in {None, place.paper}]
+    return [Comparison(result, own.find(result)) for place in places if (result := published.result(place))]
+
+
+def comparison_frame(published: Published, own: OwnScores, paper: str | None = None) -> pd.DataFrame:
+    """One row a comparison: the number's key, the number, ours in its unit, and what one says of the other."""
+    records = [_record(found) | {"standin": bool(own.banner)} for found in comparisons(published, own, paper)]
     return pd.DataFrame(records, dtype=object)
 
 

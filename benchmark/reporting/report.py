@@ -13,6 +13,7 @@ from benchmark.errors import StaleArtifactError
 from benchmark.jobs import ReportJob
 from benchmark.reporting.audit import comparison_table, diagnostics_table, missing_table, provenance_table, versions
 from benchmark.reporting.formats import Table, as_markdown, environment
+from benchmark.reporting.papers import read_papers
 from benchmark.reporting.results import BANNER, Results, read_results
 from benchmark.reporting.tables import study_tables
 from benchmark.studies import load_study
@@ -50,6 +51,7 @@ def report(job: ReportJob, workspace: Workspace) -> None:
     """Write ``results/<profile>/report/index.html`` and ``summary.md`` from the results and figures of all studies.
 
     Raises:
+        ConfigError: what the papers published, or the errata, are missing or malformed.
         StaleArtifactError: aggregation or a study's figures are missing.
     """
     results = read_results(workspace)
@@ -63,6 +65,7 @@ def report(job: ReportJob, workspace: Workspace) -> None:
             rule=results.findings["rule"],
             saturation=results.findings["saturation"],
             sections=sections,
+            papers=read_papers(job, workspace),
             diagnostics=diagnostics_table(results),
             provenance=provenance_table(results),
             versions=versions(results),

@@ -90,9 +90,11 @@ class Project:
         (root / ".dvc").mkdir()
         for file in ("config", ".gitignore"):
             shutil.copy(ROOT / ".dvc" / file, root / ".dvc" / file)
+        (root / "results").mkdir()
+        shutil.copytree(ROOT / "results" / "published", root / "results" / "published")
+        shutil.copy(ROOT / "results" / "errata.yaml", root / "results" / "errata.yaml")
         (root / "studies").mkdir()
         (root / "studies" / "tiny.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
-        # through JSON, because DVC cannot override a value below a YAML alias
         # through JSON, so that no YAML alias is written: DVC does not override a value below one
         (root / "params.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(PARAMS)), sort_keys=False))
         project = cls(root)

@@ -17,8 +17,10 @@ import yaml
 from benchmark.published.layout import Published, load_published
 from benchmark.reporting.formats import PREAMBLE
 from benchmark.reporting.own_scores import KEY, OwnScores
-from benchmark.reporting.published_tables import comparison_frame, write_published_tables
+from benchmark.reporting.published_tables import comparison_frame, render_published_tables, write_published_tables
 from benchmark.reporting.results import BANNER
+from benchmark.workspace import Workspace
+from tests.reporting.conftest import Project
 from tests.reporting.written import READERS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -248,3 +250,20 @@ def test_equal_inputs_give_equal_bytes(published: Published, printed: Path, tmp_
     files = sorted(path.relative_to(printed) for path in printed.rglob("*.*") if path.is_file())
     assert len(files) == 4 * (len(LAYOUTS) + 1)
     assert all((tmp_path / file).read_bytes() == (printed / file).read_bytes() for file in files)
+
+
+def test_the_tables_stage_writes_those_of_the_paper_that_a_study_reproduces(project: Project, tmp_path: Path):
+    """The synthetic study under the name of a paper; under its own it is no paper's and has none."""
+    workspace = Workspace(tmp_path, project[1].profile)
+    shutil.copytree(PUBLISHED, tmp_path / "results" / "published")
+    shutil.copytree(project[1].results / "scores", workspace.results / "scores")
+    for study in ("small", "wang2021"):
+        render_published_tables(workspace, study)
+    folders = {path.name for path in (workspace.results / "tables").iterdir()}
+    assert folders == {"wang2021"}
+    written = workspace.results / "tables" / "wang2021" / "published"
+    assert "no run of study wang2021" in (written / "table-4.md").read_text()
+    assert {path.suffix for path in written.glob("table-4.*")} == {".csv", ".md", ".tex", ".html"}
+    cells = pd.read_csv(written / "cells.csv")
+    assert set(cells["paper"]) == {"wang2021"}
+    assert cells["reason"].notna().all()

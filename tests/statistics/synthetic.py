@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ tables:
     value: normalised
 """
 REASON = "dataset esc50 is absent"
+_WRITTEN: dict[tuple[str, str, int], dict[str, bytes]] = {}
+"""Files of the runs written so far."""
 
 
 @dataclass
@@ -111,7 +114,7 @@ def write_workspace(
     write_text(root / "studies" / "small.yaml", study)
     for family, run in runs.items():
         for seed in range(run.seeds):
-            write_run(workspace, family, run, seed)
+            _copy_run(workspace, family, run, seed)
     facts = {
         family: ReportRun(
             title=run.title or family,
@@ -127,6 +130,19 @@ def write_workspace(
         profile=PROFILE, standin=standin, seed=0, bootstrap=200, studies=("small",), runs={"small": facts}, code="c0de"
     )
     return job, workspace
+
+
+def _copy_run(workspace: Workspace, family: str, run: Run, seed: int) -> None:
+    """As :func:`write_run`, which runs once for equal arguments; its files are kept as bytes."""
+    key = (family, repr(run), seed)
+    if key not in _WRITTEN:
+        with tempfile.TemporaryDirectory() as folder:
+            write_run(Workspace(Path(folder), PROFILE), family, run, seed)
+            files = [path for path in Path(folder).rglob("*") if path.is_file()]
+            _WRITTEN[key] = {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    for name, content in _WRITTEN[key].items():
+        (workspace.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace.root / name).write_bytes(content)
 
 
 def write_run(workspace: Workspace, family: str, run: Run, seed: int) -> None:

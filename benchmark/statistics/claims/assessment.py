@@ -6,15 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.config import Profile, Scale
 from benchmark.statistics.claims.bindings import Binding, binding_for
 from benchmark.statistics.claims.grammar import Claim
 from benchmark.statistics.claims.published import PublishedVerdict, judge_published
 from benchmark.statistics.claims.scores import ScoreTable
 from benchmark.statistics.claims.verdicts import Evidence, Verdict, judge
-
-_BOOKKEEPING = {"snapshots", "checkpoint_every", "log_every"}
-"""What a profile may change of a run without changing its scale."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +43,6 @@ def assess(
         bindings: ids that stand in for a claim's.
     """
     return [_assessed(claim, judge_published(claim, published), evidence, departures, bindings) for claim in claims]
-
-
-def scale_departures(profile: Profile) -> list[str]:
-    """In what a profile's scores differ from the studies as published; empty for the published scale on real data."""
-    changed = {
-        field
-        for scale in profile.runs.values()
-        for field in Scale.model_fields
-        if field not in _BOOKKEEPING and getattr(scale, field) is not None
-    }
-    departures = ["synthetic stand-in data"] if profile.data == "standin" else []
-    if changed:
-        departures.append(f"runs at another {', '.join(sorted(changed))}")
-    if profile.protocols:
-        departures.append(f"protocols at another scale: {', '.join(sorted(profile.protocols))}")
-    return departures
 
 
 def totals(assessments: Sequence[Assessment]) -> dict[str, Counter[str]]:

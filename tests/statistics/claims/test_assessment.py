@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from benchmark.config import Profile, Scale
-from benchmark.statistics.claims.assessment import assess, scale_departures, totals
+from benchmark.statistics.claims.assessment import assess, totals
 from benchmark.statistics.claims.bindings import Binding
 from benchmark.statistics.claims.verdicts import Evidence
 from tests.statistics.claims.toys import by_variant, claim
@@ -13,11 +11,6 @@ SEEDS = 0.01 * np.arange(6)
 PRINTED = by_variant(a=0.5, b=0.3)
 OURS = Evidence(by_variant(a=0.5 + SEEDS, b=0.3 + SEEDS[::-1]), PRINTED)
 CLAIM = claim({"left": {"variant": "a"}, "relation": ">", "right": {"variant": "b"}})
-
-
-def profile(**changes: object) -> Profile:
-    base = {"data": "real", "studies": (), "rates": {"default": (16000,)}, "seeds": {"default": 5}, "runs": {}}
-    return Profile.model_validate(base | changes)
 
 
 def test_without_runs_every_claim_says_why():
@@ -46,19 +39,3 @@ def test_a_binding_gives_a_proxy_beside_the_verdict():
     assert found.proxy is not None
     assert (found.verdict.outcome, found.proxy.outcome) == ("supported", "contradicted")
     assert found.departures == ("swapped",)
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"data": "standin"}, "stand-in"),
-        ({"runs": {"default": Scale(width=0.5)}}, "width"),
-        ({"runs": {"x": Scale(steps=5)}}, "steps"),
-    ],
-)
-def test_a_profile_departs_in_data_or_scale(changes: dict, word: str):
-    assert word in scale_departures(profile(**changes))[0]
-
-
-def test_snapshots_and_seeds_are_no_departure():
-    assert scale_departures(profile(runs={"default": Scale(snapshots=(0, 100), log_every=5)})) == []
