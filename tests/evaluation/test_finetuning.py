@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.artifacts import Cache
-from benchmark.config import EncoderConfig, Protocol, Training
+from benchmark.config import Protocol, Training
 from benchmark.corpus.splits import Fold
 from benchmark.corpus.store import Corpus
 from benchmark.errors import ConfigError, ForbiddenClipError
@@ -25,7 +24,7 @@ from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.data import TrainingData
 from benchmark.pretraining.finetuning import FineTuned, Selection
 from benchmark.pretraining.layers import frozen_modules, parameter_groups
-from benchmark.pretraining.method import Batch, Method, Step
+from benchmark.pretraining.method import Batch, Step
 from benchmark.pretraining.schedule import RATE_FACTOR, build_optimizer, set_learning_rate
 from benchmark.seeding import isolated_torch_seed
 from benchmark.signal.encoder import Encoder
@@ -54,7 +53,8 @@ def make(corpus: Corpus, folder: Path, settings: Protocol, seed: int = 0, key: s
     labels = changes.pop("labels", np.arange(n) % 2)
     clips = np.arange(n)
     folds = tuple(
-        Fold(str(f), clips[clips % 4 > 1], clips[(clips % 4 == 1 - f)], clips[clips % 4 == f], clips[:0]) for f in (0, 1)
+        Fold(str(f), clips[clips % 4 > 1], clips[(clips % 4 == 1 - f)], clips[clips % 4 == f], clips[:0])
+        for f in (0, 1)
     )
     if labels.ndim == 1:  # both classes in every part
         part = clips // 2 % 4
@@ -146,9 +146,12 @@ def test_validation_clips_never_train_where_they_choose(
 ) -> None:
     seen: list[TrainingData] = []
     original = TrainingData.__init__
-    monkeypatch.setattr(
-        TrainingData, "__init__", lambda self, *a, **k: (seen.append(self), original(self, *a, **k)) and None
-    )
+
+    def watched(self: TrainingData, *args: Any, **kwargs: Any) -> None:
+        seen.append(self)
+        original(self, *args, **kwargs)
+
+    monkeypatch.setattr(TrainingData, "__init__", watched)
     tuning = make(corpus, tmp_path, protocol(select="best_valid"))
     fine_tune(tuning)
     for data, fold in zip(seen, tuning.material.folds, strict=True):
@@ -157,7 +160,9 @@ def test_validation_clips_never_train_where_they_choose(
             data.sources[0].corpus.clip(int(tuning.rows[fold.valid[0]]))
 
 
-def test_the_best_weights_are_copied_not_the_last(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_weights_are_copied_not_the_last(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of measurements 0.2, 0.9, 0.9, 0.1 after steps 2, 4, 6, 8 the first best is at 4: the weights of a run of 4 steps."""
     values = iter([0.2, 0.9, 0.9, 0.1])
     call = Selection.__call__
@@ -225,7 +230,12 @@ def test_another_train_size_or_replica_leaves_finished_units(
     first = fine_tune(make(corpus, tmp_path, small))
     count: list[str] = []
     original = finetuning.Trainer.fit
-    monkeypatch.setattr(finetuning.Trainer, "fit", lambda self, s: (count.append(self.name), original(self, s)) and None)
+
+    def counted(self: Any, state: TrainingState) -> None:
+        count.append(self.name)
+        original(self, state)
+
+    monkeypatch.setattr(finetuning.Trainer, "fit", counted)
     outcomes = fine_tune(make(corpus, tmp_path, large))
     assert len(outcomes) == 8
     assert len(count) == len(set(count)) == 6
@@ -354,10 +364,8 @@ def test_clips_of_several_classes(corpus: Corpus, tmp_path: Path) -> None:
     labels = np.stack([pitch == 0, pitch == 1, np.ones_like(pitch)], axis=1).astype(np.uint8)
     labels[::3, 2] = 0
     tuning = make(corpus, tmp_path, protocol(select="best_valid", training={"steps": 30}), labels=labels)
-    fold = tuning.material.folds[0]
     clips = np.arange(N - 2)
     mixed = Fold("0", clips[:24], clips[24:34], clips[34:], clips[:0])
-    del fold
     tuning = replace(tuning, material=replace(tuning.material, folds=(mixed,)))
     [outcome] = fine_tune(tuning)
     assert outcome.scores.shape == (12, 3)
