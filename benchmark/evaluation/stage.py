@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -58,15 +60,21 @@ def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
         DataError: a class has too few clips for its split.
     """
     run = read_json(workspace.run(job.name) / "run.json")
-    reason = job.reason if job.status == "not run" else run["reason"] if run["status"] == "not run" else ""
-    if reason:
+    if reason := not_run_because(job, run):
         return _write(workspace.evaluation(job.name), _all_not_run(job, reason), [], {})
     with deterministic_torch(job.machine) as device:
-        evaluation = _Evaluation(job, workspace, device)
+        evaluation = Evaluation(job, workspace, device)
         for part in tqdm(run["parts"], desc=f"evaluate {job.name}", unit="part", disable=None):
             evaluation.add(part)
     scores = [*with_means(evaluation.scores), *evaluation.details]
     return _write(workspace.evaluation(job.name), scores, evaluation.predictions, evaluation.diagnostics)
+
+
+def not_run_because(job: EvaluateJob, run: dict[str, Any]) -> str:
+    """Why a run has no scores at all; empty where it has. ``run`` is what pre-training left in ``run.json``."""
+    if job.status == "not run":
+        return job.reason
+    return str(run["reason"]) if run["status"] == "not run" else ""
 
 
 @dataclass(frozen=True)
@@ -85,8 +93,8 @@ class _TaskData:
     """What every score on this task has to say of itself; empty where there is nothing."""
 
 
-class _Evaluation:
-    """Collects the scores of one run, part by part."""
+class Evaluation:
+    """One run's cells, and the scores collected from them part by part."""
 
     def __init__(self, job: EvaluateJob, workspace: Workspace, device: torch.device) -> None:
         self.job, self.device = job, device
@@ -112,29 +120,39 @@ class _Evaluation:
         return Corpus.open(self.workspace.corpus(ref.dataset, ref.rate), ref.fingerprint)
 
     def add(self, part: dict[str, Any]) -> None:
-        """Score one exported encoder under all protocols, or under one where it is a snapshot."""
-        encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
-        protocols = self._protocols_of(part)
+        """Score one exported encoder on every dataset."""
         clips: dict[str, tuple[Any, Any]] = {}
-        for name, all_tasks in self.tasks.items():
-            corpus = self.corpora[name]
-            tasks = [_seen_by(part, protocols, data) for data in all_tasks]
-            found: dict[str, Embeddings] = {}
-            for (protocol_name, protocol), data in product(protocols.items(), tasks):
-                key = self._embedding_key(record, corpus, data.rows, protocol)
-                if key not in found:
-                    title = f"{part['part']} on {name}"
-                    found[key] = self._embeddings(key, encoder, corpus, data.rows, protocol, title)
-                self._score(_Cell(part, data, corpus, protocol_name, protocol, found[key], key, head))
+        for name, cells in self.cells(part):
+            for cell in cells:
+                self._collect(cell, self.outcomes(cell))
             if part["step"] is None:
-                largest = max(tasks, key=lambda data: len(data.rows))
-                first = found[self._embedding_key(record, corpus, largest.rows, next(iter(protocols.values())))]
-                self.diagnostics.setdefault(part["part"], {})[name] = diagnose(first, self.job.seed)
-                clips[name] = (first.clips, largest.clips["group"].to_numpy(dtype=object))
+                first = [cell for cell in cells if cell.protocol_name == cells[0].protocol_name]
+                largest = max(first, key=lambda cell: len(cell.data.rows))
+                embeddings = largest.embedded.embeddings
+                self.diagnostics.setdefault(part["part"], {})[name] = diagnose(embeddings, self.job.seed)
+                clips[name] = (embeddings.clips, largest.data.clips["group"].to_numpy(dtype=object))
         if len(clips) > 1:
             features = {name: pair[0] for name, pair in clips.items()}
             groups = {name: pair[1] for name, pair in clips.items()}
             self.diagnostics[part["part"]]["dataset_identity"] = dataset_identity(features, groups, self.job.seed)
+
+    def cells(self, part: dict[str, Any]) -> Iterator[tuple[str, list[_Cell]]]:
+        """One part's cells, dataset by dataset: all protocols, or one where the part is a snapshot. Nothing is computed yet."""
+        encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
+        protocols = self._protocols_of(part)
+        for name, all_tasks in self.tasks.items():
+            corpus = self.corpora[name]
+            tasks = [_seen_by(part, protocols, data) for data in all_tasks]
+            found: dict[str, _Embedded] = {}
+            cells = []
+            for (protocol_name, protocol), data in product(protocols.items(), tasks):
+                key = self._embedding_key(record, corpus, data.rows, protocol)
+                if key not in found:
+                    title = f"{part['part']} on {name}"
+                    compute = partial(self._embeddings, key, encoder, corpus, data.rows, protocol, title)
+                    found[key] = _Embedded(key, compute)
+                cells.append(_Cell(part, data, corpus, protocol_name, protocol, found[key], head))
+            yield name, cells
 
     def _protocols_of(self, part: dict[str, Any]) -> dict[str, Protocol]:
         chosen = self.job.snapshot_protocol
@@ -158,7 +176,7 @@ class _Evaluation:
             self.cache.put("embeddings", key, found.arrays())
             return found
 
-    def _score(self, cell: _Cell) -> None:
+    def outcomes(self, cell: _Cell) -> list[Outcome]:
         """Train and score the cell's heads, unless that has been done before."""
         key = cell.key(self.job.seed)
         with self.cache.lock("cells", key):
@@ -166,7 +184,7 @@ class _Evaluation:
             outcomes = unpack(*cached) if cached else run_protocol(cell.protocol, cell.material, self.job.seed)
             if cached is None:
                 self.cache.put("cells", key, *pack(outcomes))
-        self._collect(cell, outcomes)
+        return outcomes
 
     def _collect(self, cell: _Cell, outcomes: list[Outcome]) -> None:
         step = cell.part["step"]
@@ -189,6 +207,20 @@ class _Evaluation:
 
 
 @dataclass(frozen=True)
+class _Embedded:
+    """One task's clips embedded by one encoder; several protocols share them."""
+
+    key: str
+    """Of their entry in the cache."""
+    compute: Callable[[], Embeddings]
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Read from the cache or computed, once."""
+        return self.compute()
+
+
+@dataclass(frozen=True)
 class _Cell:
     """One part of a run under one protocol on one task."""
 
@@ -197,8 +229,7 @@ class _Cell:
     corpus: Corpus
     protocol_name: str
     protocol: Protocol
-    embeddings: Embeddings
-    embedding_key: str
+    embedded: _Embedded
     head: nn.Linear | None
 
     @property
@@ -207,16 +238,15 @@ class _Cell:
         data, fold = self.data, self.part["fold"]
         chosen = tuple(each for each in data.folds if fold in {None, each.name})
         task, names = data.task, data.classes
-        return Material(
-            self.embeddings, data.labels, len(names), chosen, task.id, self.head, task.kind, task.metric, names
-        )
+        embeddings = self.embedded.embeddings
+        return Material(embeddings, data.labels, len(names), chosen, task.id, self.head, task.kind, task.metric, names)
 
     def key(self, seed: int) -> str:
         """Hash of all that decides the outcomes."""
         classifier = hash_arrays({k: v.numpy() for k, v in self.head.state_dict().items()}) if self.head else ""
         settings = self.protocol.model_dump(mode="json")
         facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier]
-        return content_hash([self.embedding_key, *facts])
+        return content_hash([self.embedded.key, *facts])
 
 
 def _seen_by(part: dict[str, Any], protocols: dict[str, Protocol], data: _TaskData) -> _TaskData:
