@@ -136,7 +136,7 @@ class Evaluation:
             groups = {name: pair[1] for name, pair in clips.items()}
             self.diagnostics[part["part"]]["dataset_identity"] = dataset_identity(features, groups, self.job.seed)
 
-    def cells(self, part: dict[str, Any]) -> Iterator[tuple[str, list[_Cell]]]:
+    def cells(self, part: dict[str, Any]) -> Iterator[tuple[str, list[Cell]]]:
         """One part's cells, dataset by dataset: all protocols, or one where the part is a snapshot. Nothing is computed yet."""
         encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
         protocols = self._protocols_of(part)
@@ -151,7 +151,7 @@ class Evaluation:
                     title = f"{part['part']} on {name}"
                     compute = partial(self._embeddings, key, encoder, corpus, data.rows, protocol, title)
                     found[key] = _Embedded(key, compute)
-                cells.append(_Cell(part, data, corpus, protocol_name, protocol, found[key], head))
+                cells.append(Cell(part, data, corpus, protocol_name, protocol, found[key], head))
             yield name, cells
 
     def _protocols_of(self, part: dict[str, Any]) -> dict[str, Protocol]:
@@ -176,7 +176,7 @@ class Evaluation:
             self.cache.put("embeddings", key, found.arrays())
             return found
 
-    def outcomes(self, cell: _Cell) -> list[Outcome]:
+    def outcomes(self, cell: Cell) -> list[Outcome]:
         """Train and score the cell's heads, unless that has been done before."""
         key = cell.key(self.job.seed)
         with self.cache.lock("cells", key):
@@ -186,7 +186,7 @@ class Evaluation:
                 self.cache.put("cells", key, *pack(outcomes))
         return outcomes
 
-    def _collect(self, cell: _Cell, outcomes: list[Outcome]) -> None:
+    def _collect(self, cell: Cell, outcomes: list[Outcome]) -> None:
         step = cell.part["step"]
         base = score_base(
             self.job,
@@ -221,7 +221,7 @@ class _Embedded:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """One part of a run under one protocol on one task."""
 
     part: dict[str, Any]
