@@ -45,3 +45,7 @@ class AccessError(BenchmarkError):
 
 class ReferenceRunError(BenchmarkError):
     """There is no accepted run, or the present results cannot become one."""
+
+
+class GridError(BenchmarkError):
+    """A worker of an evaluation grid must not take part, or some of the grid's cells failed."""

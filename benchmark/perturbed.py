@@ -119,9 +119,9 @@ def measure_tolerance(
         StaleArtifactError: the profile's data is not prepared.
         ConfigError: an unknown run family.
     """
-    made_by = {"commit": commit(workspace.root), "host": host()}
+    made_by, machine = commit(workspace.root), host()
     threads = load_params(workspace.root).machine.threads
-    ways = perturbations(numerical, seeds, threads, made_by["host"]["instructions"])
+    ways = perturbations(numerical, seeds, threads, machine["instructions"])
     with tempfile.TemporaryDirectory() as folder:
         unperturbed = rerun(workspace, Path(folder) / "unperturbed", None, only)
         movements: list[Movements] = []
@@ -130,7 +130,7 @@ def measure_tolerance(
             movements.append((way.kind, cell_movements(unperturbed.scores, scores)))
     counts = beyond_the_others(movements, unperturbed.trained)
     measured = [_summary(way, table, beyond) for way, (_, table), beyond in zip(ways, movements, counts, strict=True)]
-    record = {**made_by, "runs": sorted(unperturbed.trained), "perturbations": measured}
+    record = {"commit": made_by, "host": machine, "runs": sorted(unperturbed.trained), "perturbations": measured}
     return measure(movements, unperturbed.trained), record
 
 

@@ -95,6 +95,14 @@ def evaluate_stage(workspace: Workspace, run: str) -> None:
         evaluate(read_job(EvaluateJob, workspace.plan("evaluate", run)), workspace)
 
 
+def evaluate_shard(workspace: Workspace, run: str, shard: str) -> int:
+    """Compute one share of a run's cells, ``<number>/<count>``, into the cache; returns how many there are in it."""
+    from benchmark.evaluation.units import Shard, compute_shard
+
+    chosen = Shard.parse(shard)
+    return compute_shard(read_job(EvaluateJob, workspace.plan("evaluate", run)), workspace, chosen)
+
+
 def aggregate_stage(workspace: Workspace) -> None:
     """Statistics over all runs of the profile."""
     from benchmark.statistics.aggregate import aggregate

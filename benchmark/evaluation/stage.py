@@ -11,7 +11,9 @@ import hashlib
 import importlib
 import shutil
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -59,15 +61,21 @@ def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
         DataError: a class has too few clips for its split.
     """
     run = read_json(workspace.run(job.name) / "run.json")
-    reason = job.reason if job.status == "not run" else run["reason"] if run["status"] == "not run" else ""
-    if reason:
+    if reason := not_run_because(job, run):
         return _write(workspace.evaluation(job.name), _all_not_run(job, reason), [], {})
     with deterministic_torch(job.machine) as device:
-        evaluation = _Evaluation(job, workspace, device)
+        evaluation = Evaluation(job, workspace, device)
         for part in tqdm(run["parts"], desc=f"evaluate {job.name}", unit="part", disable=None):
             evaluation.add(part)
     scores = [*with_means(evaluation.scores), *evaluation.details]
     return _write(workspace.evaluation(job.name), scores, evaluation.predictions, evaluation.diagnostics)
+
+
+def not_run_because(job: EvaluateJob, run: dict[str, Any]) -> str:
+    """Why a run has no scores at all; empty where it has. ``run`` is what pre-training left in ``run.json``."""
+    if job.status == "not run":
+        return job.reason
+    return str(run["reason"]) if run["status"] == "not run" else ""
 
 
 @dataclass(frozen=True)
@@ -86,8 +94,8 @@ class _TaskData:
     """What every score on this task has to say of itself; empty where there is nothing."""
 
 
-class _Evaluation:
-    """Collects the scores of one run, part by part."""
+class Evaluation:
+    """One run's cells, and the scores collected from them part by part."""
 
     def __init__(self, job: EvaluateJob, workspace: Workspace, device: torch.device) -> None:
         self.job, self.device = job, device
@@ -113,33 +121,42 @@ class _Evaluation:
         return Corpus.open(self.workspace.corpus(ref.dataset, ref.rate), ref.fingerprint)
 
     def add(self, part: dict[str, Any]) -> None:
-        """Score one exported encoder under all protocols, or under one where it is a snapshot."""
-        encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
-        protocols = self._protocols_of(part)
+        """Score one exported encoder on every dataset."""
         clips: dict[str, tuple[Any, Any]] = {}
-        for name, all_tasks in self.tasks.items():
-            corpus = self.corpora[name]
-            tasks = [_seen_by(part, protocols, data) for data in all_tasks]
-            found: dict[str, Embeddings] = {}
-            for (protocol_name, protocol), data in product(protocols.items(), tasks):
-                if protocol.head == "fine_tune":
-                    self._score(self._tuned_cell(part, record, encoder, corpus, data, protocol_name, protocol))
-                    continue
-                key = self._embedding_key(record, corpus, data.rows, protocol)
-                if key not in found:
-                    title = f"{part['part']} on {name}"
-                    found[key] = self._embeddings(key, encoder, corpus, data.rows, protocol, title)
-                self._score(_Cell(part, data, corpus, protocol_name, protocol, found[key], key, head))
-            embedded = [protocol for protocol in protocols.values() if protocol.head != "fine_tune"]
-            if part["step"] is None and embedded:
-                largest = max(tasks, key=lambda data: len(data.rows))
-                first = found[self._embedding_key(record, corpus, largest.rows, embedded[0])]
-                self.diagnostics.setdefault(part["part"], {})[name] = diagnose(first, self.job.seed)
-                clips[name] = (first.clips, largest.clips["group"].to_numpy(dtype=object))
+        for name, cells in self.cells(part):
+            for cell in cells:
+                self._collect(cell, self.outcomes(cell))
+            if part["step"] is None and (frozen := [cell for cell in cells if cell.protocol.head != "fine_tune"]):
+                first = [cell for cell in frozen if cell.protocol_name == frozen[0].protocol_name]
+                largest = max(first, key=lambda cell: len(cell.data.rows))
+                embeddings = largest.embedded.embeddings
+                self.diagnostics.setdefault(part["part"], {})[name] = diagnose(embeddings, self.job.seed)
+                clips[name] = (embeddings.clips, largest.data.clips["group"].to_numpy(dtype=object))
         if len(clips) > 1:
             features = {name: pair[0] for name, pair in clips.items()}
             groups = {name: pair[1] for name, pair in clips.items()}
             self.diagnostics[part["part"]]["dataset_identity"] = dataset_identity(features, groups, self.job.seed)
+
+    def cells(self, part: dict[str, Any]) -> Iterator[tuple[str, list[Cell]]]:
+        """One part's cells, dataset by dataset: all protocols, or one where the part is a snapshot. Nothing is computed yet."""
+        encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
+        protocols = self._protocols_of(part)
+        for name, all_tasks in self.tasks.items():
+            corpus = self.corpora[name]
+            tasks = [_seen_by(part, protocols, data) for data in all_tasks]
+            found: dict[str, _Embedded] = {}
+            cells = []
+            for (protocol_name, protocol), data in product(protocols.items(), tasks):
+                if protocol.head == "fine_tune":
+                    cells.append(self._tuned_cell(part, record, encoder, corpus, data, protocol_name, protocol))
+                    continue
+                key = self._embedding_key(record, corpus, data.rows, protocol)
+                if key not in found:
+                    title = f"{part['part']} on {name}"
+                    compute = partial(self._embeddings, key, encoder, corpus, data.rows, protocol, title)
+                    found[key] = _Embedded(key, compute)
+                cells.append(Cell(part, data, corpus, protocol_name, protocol, found[key], head))
+            yield name, cells
 
     def _protocols_of(self, part: dict[str, Any]) -> dict[str, Protocol]:
         chosen = self.job.snapshot_protocol
@@ -174,14 +191,14 @@ class _Evaluation:
         data: _TaskData,
         name: str,
         protocol: Protocol,
-    ) -> _Cell:
+    ) -> Cell:
         """A cell whose every unit has an encoder of its own, and no embeddings to share."""
         start = record if protocol.start == "pretrained" else {**record, "weights": "random"}
         key = self._embedding_key(start, corpus, data.rows, protocol, self.job.fine_tuning_code.get(name))
-        found = _fine_tuning().windows_only(corpus, data.rows, encoder, protocol)
-        return _Cell(part, data, corpus, name, protocol, found, key, None, encoder, record)
+        windows = partial(_fine_tuning().windows_only, corpus, data.rows, encoder, protocol)
+        return Cell(part, data, corpus, name, protocol, _Embedded(key, windows), None, encoder, record)
 
-    def _score(self, cell: _Cell) -> None:
+    def outcomes(self, cell: Cell) -> list[Outcome]:
         """Train and score the cell's heads, unless that has been done before."""
         key = cell.key(self.job.seed)
         with self.cache.lock("cells", key):
@@ -189,9 +206,9 @@ class _Evaluation:
             outcomes = unpack(*cached) if cached else self._outcomes(cell)
             if cached is None:
                 self.cache.put("cells", key, *pack(outcomes))
-        self._collect(cell, outcomes)
+        return outcomes
 
-    def _outcomes(self, cell: _Cell) -> list[Outcome]:
+    def _outcomes(self, cell: Cell) -> list[Outcome]:
         if cell.protocol.head != "fine_tune":
             return run_protocol(cell.protocol, cell.material, self.job.seed)
         module = _fine_tuning()
@@ -212,7 +229,7 @@ class _Evaluation:
         )
         return outcomes
 
-    def _collect(self, cell: _Cell, outcomes: list[Outcome]) -> None:
+    def _collect(self, cell: Cell, outcomes: list[Outcome]) -> None:
         step = cell.part["step"]
         base = score_base(
             self.job,
@@ -233,7 +250,21 @@ class _Evaluation:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _Embedded:
+    """One task's clips embedded by one encoder; several protocols share them."""
+
+    key: str
+    """Of their entry in the cache."""
+    compute: Callable[[], Embeddings]
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Read from the cache or computed, once."""
+        return self.compute()
+
+
+@dataclass(frozen=True)
+class Cell:
     """One part of a run under one protocol on one task."""
 
     part: dict[str, Any]
@@ -241,8 +272,7 @@ class _Cell:
     corpus: Corpus
     protocol_name: str
     protocol: Protocol
-    embeddings: Embeddings
-    embedding_key: str
+    embedded: _Embedded
     head: nn.Linear | None
     encoder: Encoder | None = None
     """What is fine-tuned, with its ``record``; None where embeddings are all that is needed."""
@@ -254,20 +284,19 @@ class _Cell:
         data, fold = self.data, self.part["fold"]
         chosen = tuple(each for each in data.folds if fold in {None, each.name})
         task, names = data.task, data.classes
-        return Material(
-            self.embeddings, data.labels, len(names), chosen, task.id, self.head, task.kind, task.metric, names
-        )
+        embeddings = self.embedded.embeddings
+        return Material(embeddings, data.labels, len(names), chosen, task.id, self.head, task.kind, task.metric, names)
 
     def key(self, seed: int) -> str:
         """Hash of all that decides the outcomes."""
         classifier = hash_arrays({k: v.numpy() for k, v in self.head.state_dict().items()}) if self.head else ""
         settings = self.protocol.model_dump(mode="json")
         facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier]
-        return content_hash([self.embedding_key, *facts])
+        return content_hash([self.embedded.key, *facts])
 
     def unit_key(self, seed: int, settings: dict[str, Any]) -> str:
         """Hash of all that decides each of a fine-tuned cell's units, given what of the protocol does."""
-        return content_hash([self.embedding_key, self.data.ref.record, settings, seed])
+        return content_hash([self.embedded.key, self.data.ref.record, settings, seed])
 
 
 def _fine_tuning() -> Any:
