@@ -14,10 +14,11 @@ import yaml
 from benchmark import registry
 from benchmark.artifacts import read_json, write_json
 from benchmark.closure import closure
-from benchmark.config import load_params
+from benchmark.config import Protocol, Training, load_params
 from benchmark.errors import ConfigError
 from benchmark.jobs import EvaluateJob, PretrainJob, read_job
-from benchmark.plan import FINE_TUNING, Planner, active_stages, check_active
+from benchmark.plan import FINE_TUNING, Planner, active_stages, check_active, check_fine_tuning
+from benchmark.resolve import Resolved
 from benchmark.selection import select_profile
 from benchmark.workspace import Workspace
 
@@ -153,23 +154,42 @@ def test_the_code_behind_fine_tuning_holds_its_method_and_the_loop():
 
 
 @pytest.mark.parametrize(
-    ("run", "settings", "sentence"),
+    ("settings", "sentence"),
     [
-        ("simclr_us8k", {"method": "supervisd"}, "did you mean 'supervised'"),
-        ("simclr_us8k", {"method": "simclr"}, "method simclr does not learn a task's labels"),
-        ("simclr_us8k", {"training": {"steps": 0}}, "training has no length"),
-        ("simclr_us8k", {"training": {"snapshots": [1]}}, "no snapshots"),
-        ("simclr_us8k", {"training": {"epoch": 3}}, "unknown parameter 'epoch'; did you mean 'epochs'"),
-        ("simclr_us8k", {"freeze": 99}, "protocol tuned: freeze: TagliasacchiCnn has 6 blocks"),
-        ("majority", {}, "protocol tuned: encoder constant .* cannot be fine-tuned; drop the protocol"),
+        ({"method": "supervisd"}, "did you mean 'supervised'"),
+        ({"freeze": 99}, "protocol tuned: freeze: TagliasacchiCnn has 6 blocks"),
     ],
 )
-def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_trained(
-    root: Path, run: str, settings: dict[str, Any], sentence: str
-):
-    fine_tuned(root, run, **settings)
+def test_a_protocol_that_cannot_be_resolved_is_refused(root: Path, settings: dict[str, Any], sentence: str):
+    fine_tuned(root, **settings)
     with pytest.raises(ConfigError, match=sentence):
-        jobs(planner(root))
+        planner(root)
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"needs_labels": False}, "method simclr does not learn a task's labels"),
+        ({"training": Training(steps=0)}, "training has no length"),
+        ({"training": Training(steps=5, snapshots=(1,))}, "there are no snapshots"),
+        ({"parameters": 0}, "encoder e has no parameters, so that it cannot be fine-tuned; drop the protocol"),
+        ({"scope": "clip"}, "encoder e sees whole clips"),
+    ],
+)
+def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_trained(facts: dict[str, Any], sentence: str):
+    counts = dict.fromkeys(
+        ["sample_rate", "parameters", "trained_parameters", "views", "window_flops", "window_values"], 1
+    )
+    settings: dict[str, Any] = {
+        **counts,
+        "scope": "window",
+        "needs_labels": True,
+        "training": Training(steps=5),
+        **facts,
+    }
+    protocol = Protocol(head="fine_tune", method="simclr")
+    with pytest.raises(ConfigError, match=f"^Run r: .*{sentence}"):
+        check_fine_tuning("Run r", "e", protocol, Resolved(method_config={}, encoder_config={}, **settings))
 
 
 def test_absent_data_is_told_not_raised(root: Path):
