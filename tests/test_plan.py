@@ -248,3 +248,20 @@ def test_every_run_and_seed_has_a_stage(root: Path):
     assert {"simclr_us8k-0", "simclr_us8k-1", "simclr_us8k-2", "majority-0"} <= set(stages["runs"])
     assert "majority-1" not in stages["runs"]
     assert not [run for run in stages["runs"] if "resnet18" in run]
+
+
+def test_the_report_is_told_in_what_its_scale_departs_from_the_papers(root: Path):
+    small = planner(root, "sandbox").report_job().departures
+    assert small[0] == "synthetic stand-in data"
+    assert "width" in small[1]
+    assert planner(root, "paper").report_job().departures == ()
+
+
+def test_what_the_papers_published_is_rendered_and_decides_no_score():
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    published = {"results/published", "results/errata.yaml"}
+    read = {name: published & set(stage.get("deps", ())) for name, stage in stages.items()}
+    assert {name: files for name, files in read.items() if files} == {
+        "tables": {"results/published"},
+        "report": published,
+    }

@@ -158,12 +158,12 @@ def test_the_pretext_task_is_learned(tmp_path: Path) -> None:
     """Two crops of one of 24 tones: far below the ln(2N - 1) of embeddings that say nothing."""
     corpus = toy_corpus(tmp_path / "toy-16000", samples=12_000)
     method = make(
-        settings={"width": 0.125, "frames": 16, "embedding": "pooled"},
+        settings={"width": 0.0625, "frames": 16, "embedding": "pooled"},
         mix_back={"alpha": 0.05},
         hidden=64,
         projection=32,
     )
-    training = Training(optimizer="adamw", lr=3e-3, steps=60, batch_size=24, schedule="cosine", precision="bf16")
+    training = Training(optimizer="adamw", lr=3e-3, steps=30, batch_size=24, schedule="cosine", precision="bf16")
     state = TrainingState(method, build_optimizer(training, method), [])
     assert isinstance(method.encoder, LogMelEncoder)
     trainer(tmp_path, corpus, state, training).fit(state)

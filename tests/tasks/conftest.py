@@ -1,9 +1,10 @@
-"""The stand-ins of all datasets, written and prepared once a session."""
+"""The stand-ins of all datasets, written and prepared once, whatever the number of processes; tests only read them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import filelock
 import pytest
 
 from benchmark import registry
@@ -14,8 +15,10 @@ from benchmark.records import Dataset
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("standins")
+def root(shared_folder: Path) -> Path:
+    folder = shared_folder / "standins"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(params=sorted(registry.plugins("dataset")), scope="session")
@@ -26,8 +29,9 @@ def dataset(request: pytest.FixtureRequest) -> Dataset:
 def standin_corpus(root: Path, dataset: Dataset, rate: int = 16_000) -> Corpus:
     ensure_standin(dataset, root / "raw" / dataset.id)
     out = root / f"{dataset.id}-{rate}"
-    if not (out / "manifest.json").exists():
-        prepare(dataset, root / "raw" / dataset.id, out, rate, 2, True, root / "cache")
+    with filelock.FileLock(root / f"{out.name}.lock"):
+        if not (out / "manifest.json").exists():
+            prepare(dataset, root / "raw" / dataset.id, out, rate, 2, True, root / "cache")
     return Corpus.open(out)
 
 
