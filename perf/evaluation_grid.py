@@ -15,10 +15,11 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import soundfile
 import torch
 
 from benchmark.artifacts import write_json
@@ -30,7 +31,7 @@ from benchmark.evaluation.linear import TrainingSet
 from benchmark.evaluation.stage import evaluate
 from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
 from benchmark.pretraining.export import build_encoder, export_part, write_part
-from benchmark.records import Task
+from benchmark.records import Dataset, Task
 from benchmark.seeding import isolated_torch_seed, numpy_stream
 from benchmark.workspace import Workspace
 from perf.measure import alternate, report
@@ -48,31 +49,35 @@ NETWORK, NETWORK_CONFIG = "tagliasacchi_cnn", {"width": 0.25}
 LINEAR = Protocol(head="converged", regularisers=(0.01, 1.0))
 
 
-class Noise:
-    """Synthetic clips of one corpus: enough of a dataset to be prepared."""
+class Noise(Dataset):
+    """Synthetic clips of classes in turn, in folds of all classes."""
 
     id = folder = "noise"
+    title, homepage, licence, citation = "Noise", "none", "CC0", "none"
+    labels: ClassVar[dict[str, tuple[str, ...]]] = {}
     expected_clips = CLIPS
 
     def read(self, folder: Path) -> pd.DataFrame:
-        """The clips table: classes in turn, folds of all classes."""
-        names = [f"noise{number:03d}" for number in range(CLIPS)]
-        kinds = [f"kind{number % CLASSES}" for number in range(CLIPS)]
-        parts = [str(1 + number // CLASSES % FOLDS) for number in range(CLIPS)]
+        """The clips table."""
+        names = [f"noise{number:03d}" for number in range(self.expected_clips)]
+        kinds = [f"kind{number % CLASSES}" for number in range(self.expected_clips)]
+        parts = [str(1 + number // CLASSES % FOLDS) for number in range(self.expected_clips)]
         paths = [f"{name}.wav" for name in names]
         return pd.DataFrame({"clip_id": names, "path": paths, "group": names, "fold": parts, "category": kinds})
+
+    def write_standin(self, folder: Path, seed: int) -> None:
+        """The audio of :meth:`read`'s table: brown noise."""
+        for number, path in enumerate(self.read(folder)["path"]):
+            noise = numpy_stream(seed, "perf", "noise", number).standard_normal(SECONDS * RATE).cumsum()
+            soundfile.write(folder / path, 0.9 * noise / np.abs(noise).max(), RATE, subtype="PCM_16")
 
 
 def project(folder: Path) -> Workspace:
     """A prepared corpus and one exported encoder with initial weights."""
-    import soundfile
-
-    workspace, raw = Workspace(folder, "perf"), folder / "raw"
+    workspace, raw, dataset = Workspace(folder, "perf"), folder / "raw", Noise()
     raw.mkdir(parents=True)
-    for number, path in enumerate(Noise().read(raw)["path"]):
-        noise = numpy_stream(number, "perf", "noise").standard_normal(SECONDS * RATE)
-        soundfile.write(raw / path, 0.1 * noise.cumsum() / np.abs(noise.cumsum()).max(), RATE, subtype="PCM_16")
-    prepare(Noise(), raw, workspace.corpus("noise", RATE), RATE, 1, True, folder / "prepare-cache")  # type: ignore[arg-type]
+    dataset.write_standin(raw, 0)
+    prepare(dataset, raw, workspace.corpus("noise", RATE), RATE, 1, True, folder / "prepare-cache")
     with isolated_torch_seed(0, "perf", "encoder"):
         encoder = build_encoder(NETWORK, NETWORK_CONFIG).eval()
     part = export_part(encoder, NETWORK, NETWORK_CONFIG, part="all", fold=None, step=None, job="perf")
