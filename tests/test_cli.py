@@ -86,6 +86,8 @@ def test_what_is_said_of_datasets_needs_no_torch(words: str):
         (["fetch", "esc50", "fsdd", "--from", "."], "--from holds one dataset's files"),
         (["prepare", "--corpus", "esc50"], "Corpus 'esc50' is not <dataset>-<rate in Hz>"),
         (["prepare", "--corpus", "esc5-16000"], "Unknown dataset 'esc5': did you mean 'esc50'?"),
+        (["evaluate", "--run", "nothing-0", "--shard", "3/2"], "Shard '3/2' is not <number>/<count>"),
+        (["grid", "--run", "nothing-0"], "does not exist; run `dvc repro`"),
         (["pretrain", "--run", "nothing-0"], "does not exist; run `dvc repro`"),
     ],
 )
