@@ -62,11 +62,11 @@ class ShardWriter:
         for file, (line, entry) in zip(files, self._entries(), strict=False):
             if entry[:3] != [*file]:
                 break
-            samples, clipped, checksum = entry[3:]
+            samples, clipped, expected = entry[3:]
             clip = self._stored(2 * samples)
-            if _checksum(clip) != checksum:
+            if checksum(clip) != expected:
                 break
-            self._count(clip, samples, clipped, checksum)
+            self._count(clip, samples, clipped, expected)
             kept += len(line)
         with storage_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -82,11 +82,11 @@ class ShardWriter:
         journal = self.folder / JOURNAL
         with ThreadPoolExecutor(1) as second, journal.open("ab") as lines:
             for chunk in chunks:
-                checksums = second.submit(lambda chunk: [_checksum(clip.audio.data) for clip in chunk], chunk)
+                checksums = second.submit(lambda chunk: [checksum(clip.audio.data) for clip in chunk], chunk)
                 with storage_errors(self._path()):
                     self._write(chunk)
                     entries = zip(chunk, checksums.result(), strict=True)
-                    lines.writelines(_line([*c.source, len(c.audio), c.clipped, checksum]) for c, checksum in entries)
+                    lines.writelines(_line([*c.source, len(c.audio), c.clipped, found]) for c, found in entries)
                     lines.flush()
                 self.checksums += checksums.result()
                 yield len(chunk)
@@ -128,12 +128,12 @@ class ShardWriter:
         self.samples.append(samples)
         self.clipped.append(clipped)
 
-    def _count(self, clip: bytes, samples: int, clipped: int, checksum: str) -> None:
+    def _count(self, clip: bytes, samples: int, clipped: int, found: str) -> None:
         """Take a stored clip over as if it had just been written."""
         if not self._fits(len(clip)):
             self._close_shard()
         self._note(clip, samples, clipped)
-        self.checksums.append(checksum)
+        self.checksums.append(found)
 
     def _close_shard(self) -> None:
         """Wait until the disk holds the present shard, note it and begin the next."""
@@ -191,5 +191,6 @@ def _line(value: Any) -> bytes:
     return canonical_json(value).encode() + b"\n"
 
 
-def _checksum(clip: Bytes) -> str:
+def checksum(clip: Bytes) -> str:
+    """What identifies a clip's samples in the clips table."""
     return hashlib.blake2b(clip, digest_size=_CHECKSUM_BYTES).hexdigest()

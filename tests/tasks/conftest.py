@@ -12,13 +12,15 @@ from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import Corpus
 from benchmark.records import Dataset
 
+WITH_STANDIN = sorted(name for name in registry.plugins("dataset") if registry.load("dataset", name).has_standin)
+
 
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("standins")
 
 
-@pytest.fixture(params=sorted(registry.plugins("dataset")), scope="session")
+@pytest.fixture(params=WITH_STANDIN, scope="session")
 def dataset(request: pytest.FixtureRequest) -> Dataset:
     return registry.load("dataset", request.param)
 
