@@ -23,6 +23,7 @@ EXPORTS: dict[str, str] = {
     "FileChecksums": "benchmark.records",
     "FONSECA2021": "benchmark.signal.frontend",
     "Fraction": "benchmark.config",
+    "LabelledFolder": "benchmark.corpus.labelled",
     "LogMel": "benchmark.signal.frontend",
     "LogMelConfig": "benchmark.signal.frontend",
     "LogMelEncoder": "benchmark.signal.encoder",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from benchmark.config import MethodConfig as MethodConfig
     from benchmark.config import Positive as Positive
     from benchmark.config import Training as Training
+    from benchmark.corpus.labelled import LabelledFolder as LabelledFolder
     from benchmark.corpus.layout import MEDIA as MEDIA
     from benchmark.corpus.layout import audio_files as audio_files
     from benchmark.corpus.layout import check_labels as check_labels

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from benchmark.commands import claims, datasets, grid, leaks, plugins, reference, tables
+from benchmark.commands import claims, datasets, grid, leaks, own_audio, plugins, reference, tables
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
@@ -136,6 +136,7 @@ app.command("tables")(tables.tables)
 app.command("errata")(tables.errata)
 app.command("claims")(claims.claims)
 app.command("leaks")(leaks.leaks)
+app.command("add-audio")(own_audio.add_audio)
 app.command("new")(plugins.new)
 app.command("check")(plugins.check)
 app.command("compare")(reference.compare)

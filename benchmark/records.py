@@ -77,6 +77,8 @@ class Dataset(ABC):
     expected_splits: ClassVar[dict[str, int]] = {}
     """Clips of each value of ``split`` (or ``fold``), where a source states them."""
     file_checksums: ClassVar[FileChecksums | None] = None
+    has_standin: ClassVar[bool] = True
+    """Whether there is a synthetic copy; without one a profile of stand-ins leaves its cells "not run"."""
     steps: ClassVar[str] = ""
     """For gated or user-supplied data: the exact steps to get it, as sentences."""
     notes: ClassVar[tuple[str, ...]] = ()

@@ -56,7 +56,7 @@ def write_skeleton(kind: registry.Kind, name: str, root: Path, outside: bool = F
     Raises:
         ConfigError: the name is bad or taken, or a file to be written is already there.
     """
-    _check_name(kind, name)
+    check_name(kind, name)
     place = _in_package(kind, name, root) if outside else _in_tree(kind, name, root)
     texts = {
         place.module_file: f"{kind}.py.j2",
@@ -84,7 +84,12 @@ def write_skeleton(kind: registry.Kind, name: str, root: Path, outside: bool = F
     return Written(list(texts), _next_steps(kind, name, place, root, outside, words["entry"]))
 
 
-def _check_name(kind: registry.Kind, name: str) -> None:
+def check_name(kind: registry.Kind, name: str) -> None:
+    """Check that a new plugin may be called ``name``.
+
+    Raises:
+        ConfigError: the name is bad or taken.
+    """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ConfigError(
             f"{name!r} cannot be the name of a {kind}: use lower-case letters, digits and underscores, a letter first, "

@@ -2,6 +2,8 @@
 
 Both read the same clips in random order and give batches of 64 crops: ESC-50's real recordings where BENCHMARK_DATA
 holds them, else its stand-in. The file cache is warm for both. Target: at least 50 times as fast.
+
+The same gather is also set against memory bandwidth: copies of as many samples that lie side by side in the corpus.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark import registry
@@ -60,6 +63,15 @@ def gather(corpus: Corpus, epochs: int) -> None:
             corpus.gather(rows, starts, CROP)
 
 
+def copy(corpus: Corpus, shard: NDArray[np.int16], epochs: int) -> None:
+    """Copies of whole batches' worth of neighbouring samples: what memory can give at best."""
+    batches = -(-len(corpus) // BATCH)
+    room = len(shard) - BATCH * CROP
+    for number in range(epochs * batches):
+        start = number * BATCH * CROP % room
+        shard[start : start + BATCH * CROP].copy()
+
+
 def measure(folder: Path) -> dict[str, object]:
     dataset = registry.load("dataset", "esc50")
     data = os.environ.get("BENCHMARK_DATA")
@@ -74,6 +86,9 @@ def measure(folder: Path) -> dict[str, object]:
         DecodeAndCrop(files * decoded_epochs), BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True
     )
     times = alternate(lambda: drain(loader), lambda: gather(corpus, gathered_epochs))
+    shard = np.asarray(np.memmap(corpus.folder / corpus.manifest["shards"][0]["file"], "<i2", "r"))
+    memory = alternate(lambda: copy(corpus, shard, gathered_epochs), lambda: gather(corpus, gathered_epochs))
+    batches = gathered_epochs * -(-len(corpus) // BATCH)
     decoded = len(files) * decoded_epochs / times["baseline_s"]
     gathered = len(corpus) * gathered_epochs / times["candidate_s"]
     return {
@@ -87,6 +102,12 @@ def measure(folder: Path) -> dict[str, object]:
         "decoded_s": times["baseline_times_s"],
         "gathered_epochs": gathered_epochs,
         "gathered_s": times["candidate_times_s"],
+        "against_memory": {
+            "copied_gb_per_s": batches * BATCH * CROP * 2 / memory["baseline_s"] / 1e9,
+            "gathered_gb_per_s": len(corpus) * gathered_epochs * CROP * 2 / memory["candidate_s"] / 1e9,
+            "copied_s": memory["baseline_times_s"],
+            "gathered_s": memory["candidate_times_s"],
+        },
     }
 
 

@@ -1,36 +1,33 @@
 """A dataset's raw files to a corpus folder: decoded in parallel, packed in order, resumable.
 
-The chunks finished so far lie in the cache, outside the output folder, until the corpus is complete. The same raw
-files give the same bytes whatever the number of workers and however often the preparation was interrupted.
+What is finished lies in a hidden folder beside the output until the corpus is complete (:mod:`benchmark.corpus.shards`). The same
+raw files give the same bytes whatever the number of workers and however often the preparation was interrupted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmark.artifacts import Arrays, Cache, atomic_path, content_hash, hash_file, write_json
-from benchmark.corpus.chunks import Chunk, split_into_chunks
+from benchmark.artifacts import Cache, atomic_path, content_hash, hash_file, write_json
+from benchmark.corpus.chunks import Source, code_version, decoded, sources
+from benchmark.corpus.shards import JOURNAL, ShardWriter
 from benchmark.corpus.splits import CHECKSUM, JOIN
 from benchmark.corpus.store import CLIPS, FORMAT, MANIFEST
-from benchmark.errors import DataError, StaleArtifactError
+from benchmark.errors import DataError
 from benchmark.records import Dataset
 from benchmark.workspace import Workspace
 
 SHARD_BYTES = 1 << 30
 
 _KIND = "prepare"
-
-_CHECKSUM_BYTES = 8
-"""Two of two million different clips have the same checksum with a probability of one in ten million."""
 
 
 def prepare(
@@ -52,7 +49,7 @@ def prepare(
         rate: sample rate in Hz.
         workers: decoding threads.
         standin: whether ``folder`` holds synthetic audio; recorded only.
-        cache: root of the cache that keeps finished chunks if this is interrupted.
+        cache: root of the cache, where a lock keeps a second process from preparing the same.
         shard_bytes: largest shard, unless a single clip is larger.
 
     Returns:
@@ -69,15 +66,14 @@ def prepare(
         raise DataError(f"{folder} holds no clip of {dataset.id}; fetch the dataset again.")
     name = f"{dataset.id}-{rate}"
     with Cache(cache).lock(_KIND, name):
-        kind = f"{_KIND}/{name}"
-        chunks = split_into_chunks(folder, kept["path"].tolist(), rate, cache, kind)
-        fresh = out.with_name(f".{out.name}.partial")
-        _clear(fresh)
-        packed = _pack(_decoded(chunks, workers, name), fresh, shard_bytes)
-        manifest = _finish(dataset, fresh, rate, standin, kept, table[bad], packed)
+        files = sources(folder, kept["path"].tolist())
+        partial = out.with_name(f".{out.name}.partial")
+        packed = ShardWriter(partial, content_hash([code_version(), rate, shard_bytes]), shard_bytes)
+        _pack(packed, folder, files, rate, workers, name)
+        manifest = _finish(dataset, partial, rate, standin, kept, table[bad], packed)
         _clear(out)
-        fresh.rename(out)
-        shutil.rmtree(cache / kind)
+        (partial / JOURNAL).unlink()
+        partial.rename(out)
     return manifest
 
 
@@ -113,91 +109,28 @@ def _clear(out: Path) -> None:
         shutil.rmtree(out)
 
 
-def _decoded(chunks: list[Chunk], workers: int, name: str) -> Iterator[Chunk]:
-    """The chunks in order, each as soon as the cache holds it, while workers go on with those after it.
-
-    Samples go through the cache, so that none wait in memory. Threads serve as well as processes here, and start at once:
-    libsndfile, FFmpeg and soxr work outside Python's lock.
-    """
-    pool = ThreadPoolExecutor(workers)
-    clips = sum(len(chunk.paths) for chunk in chunks)
-    try:
-        with tqdm(total=clips, desc=f"prepare {name}", unit="clip", disable=None) as progress:
-            for chunk in pool.map(Chunk.run, chunks):
-                yield chunk
-                progress.update(len(chunk.paths))
-    finally:
-        pool.shutdown(cancel_futures=True)  # an error or Ctrl-C lets the chunks in progress finish
-
-
-class _Packed:
-    """What packing found out: the shards; samples, clipped samples and checksum of each clip; a hash of the whole stream."""
-
-    def __init__(self) -> None:
-        self.shards: list[dict[str, Any]] = []
-        self.samples: list[int] = []
-        self.clipped: list[int] = []
-        self.checksums: list[str] = []
-        self.audio = hashlib.blake2b(digest_size=16)
-
-
-def _pack(chunks: Iterable[Chunk], out: Path, shard_bytes: int) -> _Packed:
-    """Write the chunks' clips end to end into shards of at most ``shard_bytes``, cutting none."""
-    packed = _Packed()
-    clips = _clips(chunks, packed)
-    clip = next(clips, None)
-    while clip is not None:
-        name = f"audio-{len(packed.shards):05d}.i16"
-        with atomic_path(out / name) as temporary:
-            with temporary.open("wb") as file:
-                count, clip = _fill_shard(file, clip, clips, shard_bytes)
-            size, digest = temporary.stat().st_size, hash_file(temporary)
-        packed.shards.append({"file": name, "bytes": size, "clips": count, "hash": digest})
-    return packed
-
-
-def _fill_shard(
-    file: BinaryIO, clip: memoryview | None, clips: Iterator[memoryview], shard_bytes: int
-) -> tuple[int, memoryview | None]:
-    """Write clips until the next would not fit; returns how many were written and that next one."""
-    count = 0
-    while clip is not None and (count == 0 or file.tell() + clip.nbytes <= shard_bytes):
-        file.write(clip)
-        count += 1
-        clip = next(clips, None)
-    return count, clip
-
-
-def _clips(chunks: Iterable[Chunk], packed: _Packed) -> Iterator[memoryview]:
-    """The bytes of every clip in order, one chunk in memory at a time, noted in ``packed``."""
-    for chunk in chunks:
-        arrays = _finished(chunk)
-        packed.audio.update(arrays["audio"].data)
-        packed.samples += arrays["samples"].tolist()
-        packed.clipped += arrays["clipped"].tolist()
-        for clip in np.split(arrays["audio"], np.cumsum(arrays["samples"])[:-1]):
-            packed.checksums.append(hashlib.blake2b(clip.data, digest_size=_CHECKSUM_BYTES).hexdigest())
-            yield clip.data.cast("B")
-
-
-def _finished(chunk: Chunk) -> Arrays:
-    entry = Cache(chunk.cache).get(chunk.kind, chunk.key)
-    if entry is None:
-        raise StaleArtifactError(
-            f"The cache in {chunk.cache} was emptied during preparation; run the same command again."
-        )
-    return entry[0]
+def _pack(packed: ShardWriter, folder: Path, files: list[Source], rate: int, workers: int, name: str) -> None:
+    """Write what an earlier preparation left to write."""
+    done = packed.resume(files)
+    chunks = decoded(folder, files[done:], rate, workers)
+    with (
+        closing(chunks),
+        tqdm(total=len(files), initial=done, desc=f"prepare {name}", unit="clip", disable=None) as progress,
+    ):
+        for count in packed.extend(chunks):
+            progress.update(count)
+    packed.close()
 
 
 def _finish(
-    dataset: Dataset, out: Path, rate: int, standin: bool, kept: pd.DataFrame, bad: pd.DataFrame, packed: _Packed
+    dataset: Dataset, out: Path, rate: int, standin: bool, kept: pd.DataFrame, bad: pd.DataFrame, packed: ShardWriter
 ) -> dict[str, Any]:
     """Write the clips table and, last, the manifest."""
     clips = kept.assign(samples=np.array(packed.samples, np.int64))
     with atomic_path(out / CLIPS) as temporary:
         clips.assign(**{CHECKSUM: packed.checksums}).to_parquet(temporary, index=False)
     content = {
-        "audio": packed.audio.hexdigest(),
+        "audio": packed.content,
         "clips": hashlib.blake2b(clips.to_csv(index=False).encode(), digest_size=16).hexdigest(),
         "sample_rate": rate,
     }

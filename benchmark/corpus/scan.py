@@ -23,6 +23,9 @@ def scan(dataset: Dataset, raw_root: Path, data: Literal["standin", "real"], see
         of every file's path, size and time of change; for a stand-in a hash of what writes it.
     """
     facts: dict[str, Any] = {"dataset": dataset.id, "data": data, "present": True, "reason": "", "files": 0, "bytes": 0}
+    if data == "standin" and not dataset.has_standin:
+        reason = f"{dataset.id} has no stand-in; select a profile with real data"
+        return {**facts, "present": False, "reason": reason, "fingerprint": content_hash([dataset.id, "no stand-in"])}
     if data == "standin":
         return {**facts, "fingerprint": standin_fingerprint(dataset, seed)}
     folder = raw_root / dataset.folder

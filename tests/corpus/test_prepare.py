@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmark.artifacts import Cache
-from benchmark.corpus import chunks, decode
+from benchmark.corpus import chunks, decode, shards
 from benchmark.corpus.prepare import prepare, prepare_corpus
 from benchmark.corpus.scan import scan
 from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import Corpus
-from benchmark.errors import CorruptArtifactError, DataError, StorageError
+from benchmark.errors import DataError, StorageError
 from benchmark.workspace import Workspace
 from tests.corpus.conftest import RATE, Tones
 
@@ -30,6 +29,27 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(tones: Path, root: Path, name: str = "corpus", rate: int = RATE, workers: int = 1) -> Corpus:
     prepare(Tones(), tones, root / name, rate, workers, True, root / "cache", shard_bytes=8_000)
     return Corpus.open(root / name)
+
+
+def journal(root: Path) -> Path:
+    return root / ".corpus.partial" / shards.JOURNAL
+
+
+def interrupt(tones: Path, root: Path, monkeypatch: pytest.MonkeyPatch, after: int = 7) -> int:
+    """Stop a preparation before it decodes its file number ``after``; returns how many clips it has finished."""
+    real_decode, seen = decode.decode, []
+
+    def interrupted(path: Path, rate: int) -> decode.Waveform:
+        seen.append(path.name)
+        if len(seen) > after:
+            raise KeyboardInterrupt
+        return real_decode(path, rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decode, "decode", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(tones, root)
+    return len(journal(root).read_text().splitlines()) - 1
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -89,13 +109,13 @@ def test_an_interrupted_preparation_resumes_to_the_same_bytes(
     with pytest.raises(KeyboardInterrupt):
         run(tones, tmp_path, workers=workers)
     assert not (tmp_path / "corpus" / "manifest.json").exists()
-    finished = list((tmp_path / "cache").rglob("*.safetensors"))
+    finished = journal(tmp_path).read_text().splitlines()[1:]
     assert finished
 
     monkeypatch.setattr(decode, "decode", lambda path, rate: seen.append(path.name) or real_decode(path, rate))
     seen.clear()
     resumed = run(tones, tmp_path, workers=workers)
-    assert len(seen) <= 10 - 3 * (len(finished) - 1) - 1  # the last chunk holds one clip
+    assert len(seen) == 10 - len(finished)
     assert contents(resumed.folder) == contents(whole.folder)
 
 
@@ -122,56 +142,88 @@ def test_killed_at_any_moment(tones: Path, tmp_path: Path):
     assert contents(tmp_path / "corpus") == contents(whole.folder)
 
 
-def test_interrupted_while_packing(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_interrupted_between_a_clip_and_its_line(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     whole = run(tones, tmp_path / "whole")
-    real_get, calls = Cache.get, []
-
-    def interrupted(self: Cache, kind: str, key: str) -> object:
-        calls.append(key)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return real_get(self, kind, key)
-
-    monkeypatch.setattr(Cache, "get", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        run(tones, tmp_path)
-    assert not (tmp_path / "corpus" / "manifest.json").exists()
-    monkeypatch.undo()
+    assert interrupt(tones, tmp_path, monkeypatch)
+    lines = journal(tmp_path).read_bytes()
+    journal(tmp_path).write_bytes(lines[:-20])
     assert contents(run(tones, tmp_path).folder) == contents(whole.folder)
 
 
-def test_a_file_that_changed_since_is_not_taken_from_the_cache(tones: Path, tmp_path: Path):
-    cache = tmp_path / "cache"
-    first = chunks.split_into_chunks(tones, ["low-1.wav", "low-3.wav"], RATE, cache, "kind")
-    soundfile.write(tones / "low-3.wav", np.zeros(123), RATE)
-    second = chunks.split_into_chunks(tones, ["low-1.wav", "low-3.wav"], RATE, cache, "kind")
-    other_rate = chunks.split_into_chunks(tones, ["low-1.wav", "low-3.wav"], 2 * RATE, cache, "kind")
-    assert len({chunk.key for chunk in (*first, *second, *other_rate)}) == 3
+def test_interrupted_before_the_corpus_moved_in_place(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = run(tones, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(tones, tmp_path)
+    assert contents(run(tones, tmp_path).folder) == contents(whole.folder)
 
 
-def test_the_cache_is_emptied_once_the_corpus_is_complete(tones: Path, tmp_path: Path):
-    run(tones, tmp_path)
-    assert not list((tmp_path / "cache").rglob("*.safetensors"))
+@pytest.mark.parametrize("change", ["file", "rate", "shard"])
+def test_what_a_journal_tells_of_other_samples_is_not_used(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+):
+    finished = interrupt(tones, tmp_path, monkeypatch)
+    assert finished > 3
+    if change == "file":  # the third of the clips in the journal, with a clip as long in its place
+        path = tones / sorted(path.name for path in tones.iterdir())[2]
+        samples, _ = soundfile.read(path)
+        soundfile.write(path, samples[::-1], RATE)
+    rate, size = (11_025 if change == "rate" else RATE), (9_000 if change == "shard" else 8_000)
+    seen: list[str] = []
+    real_decode = decode.decode
+    monkeypatch.setattr(decode, "decode", lambda path, rate: seen.append(path.name) or real_decode(path, rate))
+    prepare(Tones(), tones, tmp_path / "corpus", rate, 1, True, tmp_path / "cache", size)
+    assert len(seen) == (8 if change == "file" else 10)
+    prepare(Tones(), tones, tmp_path / "whole", rate, 1, True, tmp_path / "cache", size)
+    assert contents(tmp_path / "corpus") == contents(tmp_path / "whole")
 
 
-def test_a_damaged_chunk_is_one_sentence(tones: Path, tmp_path: Path):
-    paths = Tones().read(tones)["path"].tolist()
-    chunk = chunks.split_into_chunks(tones, paths, RATE, tmp_path / "cache", f"prepare/tones-{RATE}")[0]
-    chunk.run()
-    entry = next((tmp_path / "cache").rglob("*.safetensors"))
-    entry.write_bytes(entry.read_bytes()[:-10])
-    with pytest.raises(CorruptArtifactError, match="delete it and run the same command again"):
-        run(tones, tmp_path)
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "journal"])
+def test_damage_to_what_was_finished_is_seen_and_mended(
+    tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+):
+    whole = run(tones, tmp_path / "whole")
+    interrupt(tones, tmp_path, monkeypatch)
+    shard = tmp_path / ".corpus.partial" / "audio-00000.i16"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    if damage == "gone":
+        shard.unlink()
+    elif damage == "journal":
+        journal(tmp_path).write_bytes(b"\0" * 100)
+    else:
+        shard.write_bytes(data if damage == "flipped" else data[:-2])
+    assert contents(run(tones, tmp_path).folder) == contents(whole.folder)
+
+
+def test_nothing_unfinished_is_left_once_the_corpus_is_complete(tones: Path, tmp_path: Path):
+    folder = run(tones, tmp_path).folder
+    assert not journal(tmp_path).parent.exists()
+    assert not (folder / shards.JOURNAL).exists()
 
 
 def test_chunks_are_bounded_in_files_and_bytes(tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     paths = Tones().read(tones)["path"].tolist()
     monkeypatch.setattr(chunks, "MAX_BYTES", 5_000)
-    split = chunks.split_into_chunks(tones, paths, RATE, tmp_path, "kind")
-    assert [path for chunk in split for path in chunk.paths] == paths
+    split = list(chunks.split_into_chunks(chunks.sources(tones, paths)))
+    assert [file.path for chunk in split for file in chunk] == paths
     for chunk in split:
-        assert len(chunk.paths) <= 3
-        assert len(chunk.paths) == 1 or sum((tones / path).stat().st_size for path in chunk.paths) <= 5_000
+        assert len(chunk) <= 3
+        assert len(chunk) == 1 or sum((tones / file.path).stat().st_size for file in chunk) <= 5_000
+
+
+def test_decoding_is_never_far_ahead(tones: Path, monkeypatch: pytest.MonkeyPatch):
+    started: list[str] = []
+    real_decode = decode.decode
+    monkeypatch.setattr(decode, "decode", lambda path, rate: started.append(path.name) or real_decode(path, rate))
+    monkeypatch.setattr(chunks, "MAX_CLIPS", 1)
+    files = chunks.sources(tones, Tones().read(tones)["path"].tolist())
+    stream = chunks.decoded(tones, files, RATE, 2)
+    next(stream)
+    time.sleep(0.1)
+    assert len(started) <= 1 + 3
+    stream.close()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -209,9 +261,11 @@ def test_a_full_disk_is_one_sentence(tones: Path, tmp_path: Path, monkeypatch: p
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left"):
-        run(tones, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="No space left"):
+            run(tones, tmp_path)
+    run(tones, tmp_path)
 
 
 def test_it_replaces_what_was_there(tones: Path, tmp_path: Path):

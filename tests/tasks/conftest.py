@@ -13,6 +13,8 @@ from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import Corpus
 from benchmark.records import Dataset
 
+WITH_STANDIN = sorted(name for name in registry.plugins("dataset") if registry.load("dataset", name).has_standin)
+
 
 @pytest.fixture(scope="session")
 def root(shared_folder: Path) -> Path:
@@ -21,7 +23,7 @@ def root(shared_folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=sorted(registry.plugins("dataset")), scope="session")
+@pytest.fixture(params=WITH_STANDIN, scope="session")
 def dataset(request: pytest.FixtureRequest) -> Dataset:
     return registry.load("dataset", request.param)
 

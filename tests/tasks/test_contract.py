@@ -22,7 +22,7 @@ from benchmark.corpus.splits import classes, folds, labels, selected
 from benchmark.corpus.store import Corpus
 from benchmark.errors import DataError
 from benchmark.records import Archive, Dataset, Task
-from tests.tasks.conftest import standin_corpus
+from tests.tasks.conftest import WITH_STANDIN, standin_corpus
 
 PARTS = {"train", "valid", "test", "unused"}
 
@@ -229,7 +229,12 @@ class TestDataset:
         assert "\n" not in str(caught.value)
 
 
-@pytest.fixture(params=sorted(registry.plugins("task")), scope="module")
+TASKS_WITH_STANDIN = sorted(
+    name for name in registry.plugins("task") if registry.load("task", name).dataset in WITH_STANDIN
+)
+
+
+@pytest.fixture(params=TASKS_WITH_STANDIN, scope="module")
 def task(request: pytest.FixtureRequest) -> Task:
     return registry.load("task", request.param)
 
