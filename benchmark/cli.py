@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from benchmark.commands import claims, datasets, leaks, plugins, reference, tables
+from benchmark.commands import claims, datasets, embed, leaks, outside, plugins, reference, tables
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
@@ -120,12 +120,9 @@ def pretrain(run: RunOption, profile: ProfileOption = None) -> None:
     pretrain_stage(_workspace(profile), run)
 
 
-@app.command()
-def evaluate(run: RunOption, profile: ProfileOption = None) -> None:
-    """Score one run on all its tasks under all its protocols (a stage)."""
-    from benchmark.stages import evaluate_stage
-
-    evaluate_stage(_workspace(profile), run)
+app.command("evaluate")(outside.evaluate)
+app.command("forget")(outside.forget)
+app.command("embed")(embed.embed)
 
 
 @app.command()
