@@ -75,10 +75,10 @@ def describe(
     return described
 
 
-def bring_in(workspace: Workspace, name: str, model: OutsideModel) -> None:
-    """Record the model and select the profile, so that it is one of its runs."""
+def bring_in(workspace: Workspace, name: str, model: OutsideModel) -> bool:
+    """Record the model and select the profile, so that it is one of its runs; True where ``params.yaml`` had to change."""
     write_outside(workspace.root, name, model)
-    select_profile(workspace.root, workspace.profile)
+    return select_profile(workspace.root, workspace.profile)
 
 
 def score(workspace: Workspace, name: str, say: Say) -> bool:

@@ -62,7 +62,8 @@ def evaluate(
         protocols=_split(protocols),
         window_seconds=window,
     )
-    bring_in(workspace, chosen, described)
+    if bring_in(workspace, chosen, described):
+        typer.echo(f"params.yaml: profile {workspace.profile} selected anew, with this model among its runs.")
     facts = f"{described.sample_rate} Hz, {described.embedding_size} values"
     typer.echo(f"outside/{chosen}.yaml: {model}, {facts}, {len(described.tasks)} tasks of {described.study}.")
     tabled = score(workspace, chosen, typer.echo)
@@ -87,6 +88,9 @@ def _show(workspace: Workspace, name: str, study: str, tabled: bool) -> None:
     import pandas as pd
 
     from benchmark import registry
+    from benchmark.config import load_params
+    from benchmark.plan import profile_of
+    from benchmark.reporting.results import BANNER
     from benchmark.studies import load_study
 
     scores = pd.read_csv(
@@ -99,6 +103,8 @@ def _show(workspace: Workspace, name: str, study: str, tabled: bool) -> None:
         found = pd.to_numeric(rows["value"], errors="coerce").mean()
         value = f"not run: {rows['reason'].iloc[0]}" if pd.isna(found) else f"{100 * found:5.1f} %"
         typer.echo(f"{task:<24} {protocol:<12} {size:>5}  {metric:<20} {value}")
+    if profile_of(load_params(workspace.root), workspace.profile).data == "standin":
+        typer.echo(BANNER)
     tables = [key for key, table in load_study(workspace.root, study).tables.items() if name in table.rows]
     if tabled and tables:
         folder = workspace.results / "tables" / study
