@@ -23,6 +23,7 @@ EXPORTS: dict[str, str] = {
     "FileChecksums": "benchmark.records",
     "FONSECA2021": "benchmark.signal.frontend",
     "Fraction": "benchmark.config",
+    "HearApi": "benchmark.signal.hear_api",
     "LabelledFolder": "benchmark.corpus.labelled",
     "LogMel": "benchmark.signal.frontend",
     "LogMelConfig": "benchmark.signal.frontend",
@@ -44,12 +45,14 @@ EXPORTS: dict[str, str] = {
     "draw_voice": "benchmark.corpus.synthesis",
     "isolated_torch_seed": "benchmark.seeding",
     "languages": "benchmark.corpus.synthesis",
+    "load_hear": "benchmark.signal.hear_api",
     "match_audio": "benchmark.corpus.layout",
     "mix_back": "benchmark.signal.augment",
     "music_styles": "benchmark.corpus.synthesis",
     "numpy_stream": "benchmark.seeding",
     "place_in_noise": "benchmark.corpus.synthesis",
     "pool_frames": "benchmark.signal.pooling",
+    "project_root": "benchmark.workspace",
     "random_compression": "benchmark.signal.augment",
     "random_gain": "benchmark.signal.augment",
     "random_noise": "benchmark.signal.augment",
@@ -148,5 +151,8 @@ if TYPE_CHECKING:
     from benchmark.signal.frontend import TAGLIASACCHI2020 as TAGLIASACCHI2020
     from benchmark.signal.frontend import LogMel as LogMel
     from benchmark.signal.frontend import LogMelConfig as LogMelConfig
+    from benchmark.signal.hear_api import HearApi as HearApi
+    from benchmark.signal.hear_api import load_hear as load_hear
     from benchmark.signal.pooling import clip_log_mel as clip_log_mel
     from benchmark.signal.pooling import pool_frames as pool_frames
+    from benchmark.workspace import project_root as project_root

@@ -12,7 +12,18 @@ from typing import Annotated, NoReturn, Optional
 
 import typer
 
-from benchmark.commands import claims, datasets, grid, leaks, own_audio, plugins, reference, tables
+from benchmark.commands import (
+    claims,
+    datasets,
+    embed,
+    grid,
+    leaks,
+    outside,
+    own_audio,
+    plugins,
+    reference,
+    tables,
+)
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
@@ -120,8 +131,10 @@ def pretrain(run: RunOption, profile: ProfileOption = None) -> None:
     pretrain_stage(_workspace(profile), run)
 
 
-app.command("evaluate")(grid.evaluate)
+app.command("evaluate")(outside.evaluate)
+app.command("forget")(outside.forget)
 app.command("grid")(grid.grid)
+app.command("embed")(embed.embed)
 
 
 @app.command()

@@ -13,9 +13,10 @@ from benchmark.signal.encoder import Encoder
 def window_cost(encoder: Encoder) -> tuple[int, int]:
     """Floating-point operations (two a multiply-add) of one window's forward pass, and values that its layers put out.
 
-    Counted are matrix products and convolutions. Zero for encoders without a window.
+    Counted are matrix products and convolutions. Zero for encoders without a window, and for those
+    without parameters: a model from outside is not loaded for this.
     """
-    if not encoder.window:
+    if not encoder.window or not any(True for _ in encoder.parameters()):
         return 0, 0
     values = 0
 

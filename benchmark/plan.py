@@ -6,7 +6,7 @@ A stage depends on its own job and on its upstream outputs, so an edit reruns ex
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from benchmark.config import Params, Profile, Protocol, ProtocolScale, RunSpec, 
 from benchmark.corpus.splits import missing_classes, official_classes
 from benchmark.errors import ConfigError
 from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
+from benchmark.outside import OutsideModel, outside_models
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
 from benchmark.resolve import Request, Resolved, resolve
@@ -42,6 +43,10 @@ class Entry:
     spec: RunSpec
     seeds: tuple[int, ...]
     scale: Scale
+    outside: OutsideModel | None = None
+    """What a model from outside is; None of the study's own runs."""
+    absent: str = ""
+    """Why an outside model cannot be run here; known once a planner has looked for it."""
 
     def names(self) -> tuple[str, ...]:
         """Stage names, one a seed."""
@@ -72,8 +77,16 @@ def entries(root: Path, profile: Profile, where: str) -> list[Entry]:
     _check_names(where, "protocol", profile.protocols, sorted(protocols))
     if twice := {family for family in families if families.count(family) > 1}:
         raise ConfigError(f"{where}: two studies name the run {sorted(twice)[0]!r}; rename one of them.")
+    outside = outside_models(root)
     return [
-        Entry(study, family, spec, _seeds(profile, family), _scale(profile, family))
+        Entry(
+            study,
+            family,
+            spec,
+            (0,) if family in outside else _seeds(profile, family),
+            _scale(profile, family),
+            outside.get(family),
+        )
         for study in studies
         for family, spec in study.runs.items()
         if family not in profile.skip
@@ -86,7 +99,7 @@ def active_stages(root: Path, params: Params, name: str) -> dict[str, list[str]]
     found = entries(root, profile, f"params.yaml: profiles.{name}")
     datasets = sorted({dataset for entry in found for dataset in _datasets(entry.spec)})
     return {
-        "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in profile.rates_of(dataset)],
+        "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in _rates(profile, found, dataset)],
         "runs": [run for entry in found for run in entry.names()],
         "studies": list(profile.studies),
     }
@@ -113,7 +126,8 @@ class Planner:
         self.workspace = workspace
         self.params = params
         self.profile = profile_of(params, workspace.profile)
-        self.entries = entries(workspace.root, self.profile, f"params.yaml: profiles.{workspace.profile}")
+        found = entries(workspace.root, self.profile, f"params.yaml: profiles.{workspace.profile}")
+        self.entries = [_identified(entry, workspace.root) for entry in found]
         self.resolved, self.tuned = self._resolve()
         self.versions = versions()
 
@@ -123,7 +137,7 @@ class Planner:
             spec, resolved = entry.spec, self.resolved[entry.family]
             sources = self._refs(_sources(spec), resolved.sample_rate)
             evaluated = {_task(task).dataset for task in spec.evaluate}
-            missing = [ref.absent for ref in sources if ref.absent]
+            missing = _missing(entry, sources)
             for seed, common in self._common(entry, "benchmark.pretraining.stage"):
                 yield PretrainJob(
                     **common,
@@ -146,7 +160,7 @@ class Planner:
             self._check_heads(entry, protocols)
             code = {name: self._fine_tuning_code(entry, p) for name, p in protocols.items() if p.head == "fine_tune"}
             quick = [name for name in protocols if name not in code]
-            missing = [ref.absent for ref in self._refs(_sources(spec), rate) if ref.absent]
+            missing = _missing(entry, self._refs(_sources(spec), rate))
             for seed, common in self._common(entry, "benchmark.evaluation.stage"):
                 yield EvaluateJob(
                     **common,
@@ -280,7 +294,7 @@ class Planner:
         return [self._ref(dataset, rate) for dataset in datasets]
 
     def _ref(self, dataset: str, rate: int) -> CorpusRef:
-        if rate not in self.profile.rates_of(dataset):
+        if rate not in _rates(self.profile, self.entries, dataset):
             raise ConfigError(
                 f"params.yaml: profiles.{self.workspace.profile}.rates lacks {rate} Hz, "
                 f"which a run on {dataset} asks for; add it."
@@ -383,12 +397,32 @@ def check_fine_tuning(where: str, encoder: str, protocol: Protocol, settings: Re
         raise ConfigError(f"{where}: fine-tuned encoders are not kept, so that there are no snapshots; drop them.")
 
 
+def _missing(entry: Entry, sources: list[CorpusRef]) -> list[str]:
+    """Why a run cannot be done; empty where it can."""
+    return [reason for reason in (entry.absent, *(ref.absent for ref in sources)) if reason]
+
+
 def _sources(spec: RunSpec) -> tuple[str, ...]:
     return spec.data or ((_task(spec.task).dataset,) if spec.task else ())
 
 
 def _datasets(spec: RunSpec) -> set[str]:
     return {*_sources(spec), *(_task(task).dataset for task in spec.evaluate)}
+
+
+def _rates(profile: Profile, found: list[Entry], dataset: str) -> tuple[int, ...]:
+    """Sample rates in Hz of a dataset: the profile's, then those of outside models that are scored on it."""
+    own = profile.rates_of(dataset)
+    asked = {e.outside.sample_rate for e in found if e.outside is not None and dataset in _datasets(e.spec)}
+    return (*own, *sorted(asked - set(own)))
+
+
+def _identified(entry: Entry, root: Path) -> Entry:
+    """An outside model's entry with the hashes of its code and weights; the studies' own runs as they are."""
+    if entry.outside is None:
+        return entry
+    spec, absent = entry.outside.identified(root)
+    return replace(entry, spec=spec, absent=absent)
 
 
 def _task(name: str) -> Task:

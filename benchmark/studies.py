@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmark.closure import locate
 from benchmark.config import Study, load_yaml, validate
 from benchmark.errors import ConfigError
+from benchmark.outside import with_outside
 from benchmark.registry import nearest
 
 
@@ -30,16 +31,16 @@ class StudyFile:
 
 
 def load_study(root: Path, name: str) -> Study:
-    """A study's data file, of the checkout or of an installed package.
+    """A study's data file, of the checkout or of an installed package, and the outside models that are scored in it.
 
     Raises:
-        ConfigError: unknown study (with the nearest name), or a fault inside the file.
+        ConfigError: unknown study (with the nearest name), or a fault inside the file or in an outside model's.
     """
     file = find_study(root, name)
     study = validate(Study, load_yaml(file.path), file.where)
     if study.id != name:
         raise ConfigError(f"{file.where}: its id is {study.id!r} and its name {name!r}; the two must be equal.")
-    return study
+    return with_outside(root, study)
 
 
 def study_files(root: Path) -> dict[str, StudyFile]:

@@ -1,4 +1,4 @@
-"""Evaluation on more than one process: a shard of one run, or all runs on Ray."""
+"""``benchmark grid``: evaluation of all runs on Ray."""
 
 from __future__ import annotations
 
@@ -7,24 +7,6 @@ from typing import Annotated, Optional
 import typer
 
 from benchmark.commands.common import ProfileOption, chosen_workspace
-
-
-def evaluate(
-    run: Annotated[str, typer.Option(help="Run and seed, e.g. simclr_us8k-0.")],
-    profile: ProfileOption = None,
-    shard: Annotated[
-        Optional[str],  # noqa: UP045 (Typer reads it)
-        typer.Option(help="Only fill the cache with one share of the cells, e.g. 2/8; the stage finds them there."),
-    ] = None,
-) -> None:
-    """Score one run on all its tasks under all its protocols (a stage), or compute a share of it."""
-    from benchmark.stages import evaluate_shard, evaluate_stage
-
-    workspace = chosen_workspace(profile)
-    if shard is None:
-        return evaluate_stage(workspace, run)
-    count = evaluate_shard(workspace, run, shard)
-    return typer.echo(f"{run}, shard {shard}: {count} cells are in the cache.")
 
 
 def grid(
