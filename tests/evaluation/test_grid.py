@@ -76,7 +76,7 @@ def killed_within(workspace: Workspace, key: str, others: int) -> Iterator[list[
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_grid_with_a_killed_worker_gives_the_bytes_of_the_stage(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
@@ -101,7 +101,7 @@ def test_a_grid_with_a_killed_worker_gives_the_bytes_of_the_stage(
 
 @needs_ray
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_failed_unit_is_named_and_the_others_go_on(workspace: Workspace):
     job = several_cells(workspace)
     found, said = units(job, workspace), []
