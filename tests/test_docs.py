@@ -60,5 +60,5 @@ def test_documents_name_files_and_commands_that_exist():
             r"`((?:docs|methods|tasks|tests|studies|perf|benchmark|results/published)/[\w/.]+\.\w+)`", text
         ):
             assert (ROOT / path).exists() or path == "methods/foo.py", f"{document.name} names {path}"
-        for command in re.findall(r"`benchmark ([a-z]+)", text):
+        for command in re.findall(r"`benchmark ([a-z-]+)", text):
             assert command in commands, f"{document.name} names `benchmark {command}`"
