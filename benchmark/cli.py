@@ -16,6 +16,7 @@ from benchmark.commands import claims, datasets, leaks, plugins, reference, tabl
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
+from benchmark.launch import passed_on
 from benchmark.workspace import project_root
 
 app = typer.Typer(
@@ -204,7 +205,8 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _stop(sentence: str, code: int) -> NoReturn:
-    typer.echo(f"error: {sentence}", err=True)
+    if not passed_on(sentence):
+        typer.echo(f"error: {sentence}", err=True)
     sys.stdout.flush()
     sys.exit(code)
 

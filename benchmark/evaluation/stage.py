@@ -26,6 +26,7 @@ from benchmark.columns import PREDICTION_COLUMNS
 from benchmark.config import Protocol
 from benchmark.corpus.splits import SPLIT_SEED, Fold, Targets, encode, folds, forbidden_rows, present, selected
 from benchmark.corpus.store import Corpus
+from benchmark.distributed import decided, joined, world_size
 from benchmark.evaluation.cells import pack, unpack
 from benchmark.evaluation.diagnostics import dataset_identity, diagnose
 from benchmark.evaluation.embedding import Embeddings, embed
@@ -41,6 +42,7 @@ from benchmark.evaluation.rows import (
     with_means,
 )
 from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
+from benchmark.launch import is_main
 from benchmark.pretraining.device import deterministic_torch
 from benchmark.pretraining.export import load_part
 from benchmark.records import Task
@@ -59,10 +61,16 @@ def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
     """
     run = read_json(workspace.run(job.name) / "run.json")
     reason = job.reason if job.status == "not run" else run["reason"] if run["status"] == "not run" else ""
+    if reason and not is_main():
+        return None
     if reason:
         return _write(workspace.evaluation(job.name), _all_not_run(job, reason), [], {})
     with deterministic_torch(job.machine) as device:
         evaluation = _Evaluation(job, workspace, device)
+        with joined(job.machine, device):
+            evaluation.embed_together(run["parts"])
+        if not is_main():
+            return None
         for part in tqdm(run["parts"], desc=f"evaluate {job.name}", unit="part", disable=None):
             evaluation.add(part)
     scores = [*with_means(evaluation.scores), *evaluation.details]
@@ -136,16 +144,33 @@ class _Evaluation:
             groups = {name: pair[1] for name, pair in clips.items()}
             self.diagnostics[part["part"]]["dataset_identity"] = dataset_identity(features, groups, self.job.seed)
 
+    def embed_together(self, parts: list[dict[str, Any]]) -> None:
+        """Where there are several ranks, fill the cache with all that :meth:`add` will read; each embeds its share of it."""
+        for part in parts if world_size() > 1 else []:
+            encoder, record, _ = load_part(self.workspace.run(self.job.name) / part["file"])
+            protocols = self._protocols_of(part)
+            for (name, tasks), protocol in product(self.tasks.items(), protocols.values()):
+                corpus = self.corpora[name]
+                for rows in (_seen_by(part, protocols, data).rows for data in tasks):
+                    key = self._embedding_key(record, corpus, rows, protocol)
+                    if decided(self.cache.get("embeddings", key) is None):
+                        title = f"{part['part']} on {name}"
+                        found = embed(encoder, corpus, rows, protocol.hop, self.device, protocol.short, title)
+                        if is_main():
+                            self.cache.put("embeddings", key, found.arrays())
+
     def _protocols_of(self, part: dict[str, Any]) -> dict[str, Protocol]:
         chosen = self.job.snapshot_protocol
         return self.job.protocols if part["step"] is None else {chosen: self.job.protocols[chosen]}
 
     def _embedding_key(self, record: dict[str, Any], corpus: Corpus, rows: Rows, protocol: Protocol) -> str:
-        """Of one task's clips alone, so that another task on the same corpus changes nothing."""
+        """Of one task's clips alone, so that another task on the same corpus changes nothing; nor do ranks, to the bit."""
         who = [record["encoder"], record["config"], record["weights"]]
         clips = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
         what = [corpus.fingerprint, clips, protocol.hop, protocol.short]
-        return content_hash([who, what, self.job.machine.model_dump(), self.job.code, self.job.versions])
+        return content_hash(
+            [who, what, self.job.machine.model_dump(exclude={"ranks"}), self.job.code, self.job.versions]
+        )
 
     def _embeddings(
         self, key: str, encoder: Encoder, corpus: Corpus, rows: Rows, protocol: Protocol, title: str
