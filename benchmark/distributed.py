@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -55,11 +55,7 @@ def gather(rows: Tensor) -> Tensor:
     loop does, a loss that every rank takes of all gathered rows has the gradient that one process would give it; so has
     the mean over a rank's own rows of a loss against gathered ones.
     """
-    if not _joined():
-        return rows
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(rows))  # type: ignore[no-untyped-call]
+    return cast(Tensor, _Gather.apply(rows)) if _joined() else rows  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()
@@ -124,12 +120,32 @@ def joined(machine: Machine, device: torch.device) -> Iterator[None]:
             dist.destroy_process_group()
 
 
+class _Gather(torch.autograd.Function):
+    """The same two calls on every backend; torch's own (torch.distributed.nn) asks which backend it runs on."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        rows = rows.contiguous()
+        parts = [torch.empty_like(rows) for _ in range(world_size())]
+        dist.all_gather(parts, rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return share(total)
+
+
 def _meet(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
     backend = "gloo" if device.type == "cpu" else f"cpu:gloo,{device.type}:nccl"
-    store, number, ranks = next(dist.rendezvous("env://", timeout=TIMEOUT))
-    fresh = dist.PrefixStore(f"meeting-{next(_meetings)}", store)  # addresses of an earlier meeting lead nowhere
+    store, number, ranks = next(rendezvous("env://", timeout=TIMEOUT))
+    fresh = PrefixStore(f"meeting-{next(_meetings)}", store)  # addresses of an earlier meeting lead nowhere
     dist.init_process_group(backend, store=fresh, rank=number, world_size=ranks, timeout=TIMEOUT)
 
 

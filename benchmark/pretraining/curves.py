@@ -24,8 +24,9 @@ class Curves:
     def __init__(self, folder: Path, history: History) -> None:
         from dvclive.live import Live
 
-        settings = {"save_dvc_exp": False, "dvcyaml": None, "report": None, "monitor_system": False}
-        self._live = Live(dir=str(folder), **settings) if is_main() else None
+        self._live: Live | None = None
+        if is_main():
+            self._live = Live(dir=str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
         for entry in history:
             self.log(entry)
 
