@@ -74,7 +74,8 @@ def memory_bank(folder: Path, corpus: Corpus) -> Arrays:
     training = toy_training(optimizer="sgd", steps=3)
     state = build(ToyMomentum, training)
     state.method.dropout = nn.Identity()
-    state.method.idle = nn.Linear(2, 2)
+    with isolated_torch_seed(0, "idle"):
+        state.method.idle = nn.Linear(2, 2)
     synchronise_batchnorm(state.method)
     state.optimizer = build_optimizer(training, state.method)
     trainer(folder / "bank", corpus, state, training).fit(state)
