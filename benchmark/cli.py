@@ -205,6 +205,9 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _stop(sentence: str, code: int) -> NoReturn:
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # ending already: a launcher that stops a lost rank would interrupt its exit
     if not passed_on(sentence):
         typer.echo(f"error: {sentence}", err=True)
     sys.stdout.flush()
