@@ -95,7 +95,7 @@ def _reason(failures: Mapping[int, ProcessFailure], ranks: int) -> RankFailedErr
             f"{who} was killed ({signal.Signals(-first.exitcode).name}), as happens where memory runs out; the others were "
             "stopped. Everything up to the last checkpoint is kept: run the same command again to go on."
         )
-    elif first.error_file_data.get("message"):
+    elif "timestamp" in first.error_file_data:  # left by passed_on
         error = RankFailedError(first.message)
         error.exit_code = first.exitcode
     else:

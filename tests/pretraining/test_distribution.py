@@ -206,7 +206,7 @@ class Failure:
 
     def __init__(self, exitcode: int, timestamp: int, message: str = "") -> None:
         self.exitcode, self.timestamp, self.message = exitcode, timestamp, message
-        self.error_file_data = {"message": message} if message else {}
+        self.error_file_data = {"message": message, "timestamp": timestamp} if message else {"message": "<NONE>"}
 
 
 @pytest.mark.parametrize(
