@@ -43,6 +43,7 @@ EXPORTS: dict[str, str] = {
     "clip_log_mel": "benchmark.signal.pooling",
     "draw_recording": "benchmark.corpus.synthesis",
     "draw_voice": "benchmark.corpus.synthesis",
+    "gather": "benchmark.distributed",
     "isolated_torch_seed": "benchmark.seeding",
     "languages": "benchmark.corpus.synthesis",
     "load_hear": "benchmark.signal.hear_api",
@@ -60,6 +61,7 @@ EXPORTS: dict[str, str] = {
     "read_lines": "benchmark.corpus.layout",
     "read_metadata": "benchmark.corpus.layout",
     "sound_clip": "benchmark.corpus.synthesis",
+    "share": "benchmark.distributed",
     "shuffled": "benchmark.corpus.layout",
     "sound_kinds": "benchmark.corpus.synthesis",
     "synthesise_babble": "benchmark.corpus.synthesis",
@@ -73,6 +75,7 @@ EXPORTS: dict[str, str] = {
     "torch_stream": "benchmark.seeding",
     "translate_labels": "benchmark.corpus.layout",
     "words": "benchmark.corpus.synthesis",
+    "world_size": "benchmark.distributed",
     "write_audio": "benchmark.corpus.synthesis",
     "write_wav": "benchmark.corpus.synthesis",
 }
@@ -124,6 +127,9 @@ if TYPE_CHECKING:
     from benchmark.corpus.synthesis import words as words
     from benchmark.corpus.synthesis import write_audio as write_audio
     from benchmark.corpus.synthesis import write_wav as write_wav
+    from benchmark.distributed import gather as gather
+    from benchmark.distributed import share as share
+    from benchmark.distributed import world_size as world_size
     from benchmark.errors import BenchmarkError as BenchmarkError
     from benchmark.errors import ConfigError as ConfigError
     from benchmark.errors import DataError as DataError

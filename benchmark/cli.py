@@ -27,6 +27,7 @@ from benchmark.commands import (
 from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
+from benchmark.launch import passed_on
 from benchmark.workspace import project_root
 
 app = typer.Typer(
@@ -214,7 +215,11 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _stop(sentence: str, code: int) -> NoReturn:
-    typer.echo(f"error: {sentence}", err=True)
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # ending already: a launcher that stops a lost rank would interrupt its exit
+    if not passed_on(sentence):
+        typer.echo(f"error: {sentence}", err=True)
     sys.stdout.flush()
     sys.exit(code)
 

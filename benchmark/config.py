@@ -256,11 +256,12 @@ class Profile(Config):
 
 
 class Machine(Config):
-    """The device, stated and never detected: one and two threads give different gradients."""
+    """The devices, stated and never detected: one and two threads, or ranks, give different gradients."""
 
     device: str = "cpu"
-    threads: Count = 2
+    threads: Count = Field(2, description="of each rank")
     workers: Count = Field(2, description="processes that decode audio")
+    ranks: Count = Field(1, description="processes that train and embed together, each on a device of its own")
 
 
 class Active(Config):

@@ -31,6 +31,12 @@ class TrainingDivergedError(BenchmarkError):
     """Pre-training met a non-finite loss or a collapsed representation."""
 
 
+class RankLostError(BenchmarkError):
+    """Another process of the same job ended, or did not answer in time."""
+
+    exit_code = 75  # sysexits' "temporary failure: try again"
+
+
 class StorageError(BenchmarkError):
     """Writing failed: the disk is full or the folder cannot be written."""
 

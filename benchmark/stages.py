@@ -8,6 +8,7 @@ from benchmark.closure import code_hash
 from benchmark.config import load_params
 from benchmark.errors import AccessError, ConfigError, DownloadError
 from benchmark.jobs import EvaluateJob, PretrainJob, ReportJob, read_job
+from benchmark.launch import launch, must_launch
 from benchmark.plan import check_active, profile_of
 from benchmark.timing import recorded
 from benchmark.workspace import Workspace
@@ -83,16 +84,24 @@ def pretrain_stage(workspace: Workspace, run: str) -> None:
     """Pre-train one run."""
     from benchmark.pretraining.stage import pretrain
 
+    job = read_job(PretrainJob, workspace.plan("pretrain", run))
     with recorded(workspace, "pretrain", run):
-        pretrain(read_job(PretrainJob, workspace.plan("pretrain", run)), workspace)
+        if must_launch(job):
+            launch(job.machine.ranks, ["pretrain", "--profile", workspace.profile, "--run", run])
+        else:
+            pretrain(job, workspace)
 
 
 def evaluate_stage(workspace: Workspace, run: str) -> None:
     """Score one run."""
     from benchmark.evaluation.stage import evaluate
 
+    job = read_job(EvaluateJob, workspace.plan("evaluate", run))
     with recorded(workspace, "evaluate", run):
-        evaluate(read_job(EvaluateJob, workspace.plan("evaluate", run)), workspace)
+        if must_launch(job):
+            launch(job.machine.ranks, ["evaluate", "--profile", workspace.profile, "--run", run])
+        else:
+            evaluate(job, workspace)
 
 
 def evaluate_shard(workspace: Workspace, run: str, shard: str) -> int:

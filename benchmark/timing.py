@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.artifacts import read_json, write_json
+from benchmark.launch import is_main
 from benchmark.workspace import Workspace
 
 
 @contextmanager
 def recorded(workspace: Workspace, stage: str, name: str) -> Iterator[None]:
-    """Record the wall seconds and peak memory of a stage that ends well."""
+    """Record the wall seconds and peak memory of a stage that ends well; of several ranks the first does."""
     start = time.monotonic()
     yield
+    if not is_main():
+        return
     record = {"stage": stage, "name": name, "seconds": round(time.monotonic() - start, 2), "peak_mib": _peak_mib()}
     write_json(_folder(workspace) / f"{stage}@{name}.json", record)
 

@@ -9,7 +9,18 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from benchmark import Batch, CropRequest, Encoder, LogMelEncoder, Method, MethodConfig, Step, Training
+from benchmark import (
+    Batch,
+    CropRequest,
+    Encoder,
+    LogMelEncoder,
+    Method,
+    MethodConfig,
+    Step,
+    Training,
+    share,
+    world_size,
+)
 from methods._slices import require_log_mel
 
 
@@ -41,7 +52,7 @@ class ArrowOfTime(Method):
         """Binary cross entropy; ln 2 is what guessing costs."""
         with torch.no_grad():
             patch = self.encoder.standardise(self.encoder.frontend(batch.waveforms[:, 0]))
-            backwards = torch.rand(len(patch), generator=generator, device=patch.device) < 0.5
+            backwards = share(torch.rand(len(patch) * world_size(), generator=generator, device=patch.device)) < 0.5
             patch = torch.where(backwards[:, None, None], patch.flip(-1), patch)
         embeddings = self.encoder.embed(patch)
         logits = self.classifier(embeddings).float().squeeze(1)

@@ -22,6 +22,7 @@ from benchmark import (
     Positive,
     Step,
     Training,
+    gather,
     mix_back,
     random_compression,
     random_gain,
@@ -102,7 +103,7 @@ class Simclr(Method):
         return CropRequest(2, self.encoder.window, self.config.short)
 
     def step(self, batch: Batch, generator: torch.Generator) -> Step:
-        """NT-Xent of the batch's two views."""
+        """NT-Xent of the two views of the batch of all ranks."""
         views, logs = self.views(batch.waveforms, generator)
         clips = len(views)
         if self.config.batchnorm == "per_view":
@@ -111,7 +112,7 @@ class Simclr(Method):
         else:
             embeddings = self.encoder.embed(views.transpose(0, 1).flatten(0, 1))
             first, second = self.projector(embeddings).split(clips)
-        return Step(nt_xent(first, second, self.config.temperature), embeddings[:clips], logs)
+        return Step(nt_xent(gather(first), gather(second), self.config.temperature), embeddings[:clips], logs)
 
     @torch.no_grad()
     def views(self, waveforms: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

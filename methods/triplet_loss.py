@@ -19,6 +19,9 @@ from benchmark import (
     Positive,
     Step,
     Training,
+    gather,
+    share,
+    world_size,
 )
 from methods._losses import triplet
 from methods._slices import require_log_mel
@@ -32,7 +35,10 @@ class TripletLossConfig(MethodConfig):
 
 
 class TripletLoss(Method):
-    """Anchor and positive are two slices of a clip, the negative a slice of another clip of the batch, drawn at random."""
+    """Anchor and positive are two slices of a clip, the negative a slice of another clip of the batch, drawn at random.
+
+    The batch is that of all ranks.
+    """
 
     Config: ClassVar[type[TripletLossConfig]] = TripletLossConfig
     default_training: ClassVar[Training] = Training(optimizer="adam", lr=1e-4, batch_size=256, steps=3_000_000)
@@ -50,7 +56,7 @@ class TripletLoss(Method):
 
     def step(self, batch: Batch, generator: torch.Generator) -> Step:
         """Triplet loss of unit embeddings under squared distances; the margin is what equal embeddings cost."""
-        clips = len(batch.waveforms)
+        clips = len(batch.waveforms) * world_size()
         if clips < 2:
             raise ConfigError("triplet_loss needs a batch of at least two clips; raise batch_size or add clips.")
         with torch.no_grad():
@@ -59,7 +65,8 @@ class TripletLoss(Method):
         anchor, positive = functional.normalize(embeddings.float(), dim=1).unflatten(0, (-1, 2)).unbind(1)
         here = torch.arange(clips, device=anchor.device)
         further = torch.randint(1, clips, (clips,), generator=generator, device=anchor.device)
-        return Step(triplet(anchor, positive, positive[(here + further) % clips], self.config.margin), embeddings)
+        negative = gather(positive)[share((here + further) % clips)]
+        return Step(triplet(anchor, positive, negative, self.config.margin), embeddings)
 
 
 METHOD = TripletLoss

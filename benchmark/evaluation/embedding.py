@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from tqdm import tqdm
 
 from benchmark.artifacts import Arrays
 from benchmark.corpus.store import Corpus, Short
+from benchmark.distributed import rank, unite, world_size
 from benchmark.signal.crops import FULL_SCALE, to_waveforms
 from benchmark.signal.encoder import Encoder
 from benchmark.signal.inference import folded
@@ -82,6 +84,7 @@ def embed(
     """Embed the clips ``rows (n,)`` of a corpus.
 
     Encoders of scope ``window`` see fixed crops (:func:`window_starts`); those of scope ``clip`` see whole clips, each one slice.
+    Several ranks share the batches that one process would make and each return all embeddings, to the same bits.
     A clip's embeddings do not depend on the other clips; memory does not grow with the corpus but for the result.
 
     Args:
@@ -116,14 +119,16 @@ def _embed_windows(
 ) -> Embeddings:
     samples = corpus.clips["samples"].to_numpy(np.int64)[rows]
     clip, starts = window_starts(samples, encoder.window, hop)
-    slices = np.empty((len(clip), encoder.embedding_size), np.float32)
-    silent = np.empty(len(clip), bool)
+    slices = np.zeros((len(clip), encoder.embedding_size), np.float32)
+    silent = np.zeros(len(clip), bool)
     batch = WINDOWS_A_BATCH[torch.device(device).type]
     parts = (slice(start, min(start + batch, len(clip))) for start in range(0, len(clip), batch))
-    for part in _with_progress(parts, len(clip), progress):
+    for part in _with_progress(_own(parts), len(clip), progress):
         crops = corpus.gather(rows[clip[part]], starts[part], encoder.window, short)
         slices[part] = encoder(to_waveforms(crops, device)).float().cpu().numpy()
         silent[part] = _is_silent(crops)
+    unite(slices)
+    unite(silent)
     return Embeddings(slices, clip, silent)
 
 
@@ -132,14 +137,16 @@ def _embed_clips(
 ) -> Embeddings:
     samples = corpus.clips["samples"].to_numpy(np.int64)[rows]
     by_length = np.argsort(samples, kind="stable")  # clips of like length share a batch, so little is padding
-    slices = np.empty((len(rows), encoder.embedding_size), np.float32)
-    silent = np.empty(len(rows), bool)
-    for part in _with_progress(_alike(samples[by_length]), len(rows), progress):
+    slices = np.zeros((len(rows), encoder.embedding_size), np.float32)
+    silent = np.zeros(len(rows), bool)
+    for part in _with_progress(_own(_alike(samples[by_length])), len(rows), progress):
         chosen = by_length[part]
         crops = corpus.gather(rows[chosen], np.zeros(len(chosen), np.int64), int(samples[chosen].max()), "pad")
         lengths = torch.from_numpy(samples[chosen]).to(device)
         slices[chosen] = encoder(to_waveforms(crops, device), lengths).float().cpu().numpy()
         silent[chosen] = _is_silent(crops)
+    unite(slices)
+    unite(silent)
     return Embeddings(slices, np.arange(len(rows)), silent)
 
 
@@ -152,8 +159,14 @@ def _alike(samples: Ints) -> Iterator[slice]:
             start = end
 
 
+def _own(parts: Iterable[slice]) -> Iterator[slice]:
+    """Every so many batches one, where ranks share them: neighbours are of like length."""
+    return islice(parts, rank(), None, world_size())
+
+
 def _with_progress(parts: Iterable[slice], total: int, title: str | None) -> Iterator[slice]:
-    with tqdm(total=total, desc=title, unit="slice", disable=True if title is None else None) as bar:
+    hidden = True if title is None or rank() else None
+    with tqdm(total=total // world_size(), desc=title, unit="slice", disable=hidden) as bar:
         for part in parts:
             yield part
             bar.update(part.stop - part.start)

@@ -29,6 +29,7 @@ from benchmark.columns import PREDICTION_COLUMNS
 from benchmark.config import Protocol
 from benchmark.corpus.splits import SPLIT_SEED, Fold, Targets, encode, folds, forbidden_rows, present, selected
 from benchmark.corpus.store import Corpus
+from benchmark.distributed import decided, joined, world_size
 from benchmark.evaluation.cells import pack, unpack
 from benchmark.evaluation.diagnostics import dataset_identity, diagnose
 from benchmark.evaluation.embedding import Embeddings, embed
@@ -44,6 +45,7 @@ from benchmark.evaluation.rows import (
     with_means,
 )
 from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
+from benchmark.launch import is_main
 from benchmark.pretraining.device import deterministic_torch
 from benchmark.pretraining.export import load_part
 from benchmark.records import Task
@@ -62,9 +64,13 @@ def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
     """
     run = read_json(workspace.run(job.name) / "run.json")
     if reason := not_run_because(job, run):
-        return _write(workspace.evaluation(job.name), _all_not_run(job, reason), [], {})
+        return _write(workspace.evaluation(job.name), _all_not_run(job, reason), [], {}) if is_main() else None
     with deterministic_torch(job.machine) as device:
         evaluation = Evaluation(job, workspace, device)
+        with joined(job.machine, device):
+            evaluation.embed_together(run["parts"])
+        if not is_main():
+            return None
         for part in tqdm(run["parts"], desc=f"evaluate {job.name}", unit="part", disable=None):
             evaluation.add(part)
     scores = [*with_means(evaluation.scores), *evaluation.details]
@@ -153,10 +159,20 @@ class Evaluation:
                 key = self._embedding_key(record, corpus, data.rows, protocol)
                 if key not in found:
                     title = f"{part['part']} on {name}"
-                    compute = partial(self._embeddings, key, encoder, corpus, data.rows, protocol, title)
-                    found[key] = _Embedded(key, compute)
+                    settings = (protocol.hop, self.device, protocol.short, title)
+                    found[key] = _Embedded(key, partial(embed, encoder, corpus, data.rows, *settings), self.cache)
                 cells.append(Cell(part, data, corpus, protocol_name, protocol, found[key], head))
             yield name, cells
+
+    def embed_together(self, parts: list[dict[str, Any]]) -> None:
+        """Where there are several ranks, fill the cache with all that :meth:`add` will read; each embeds its share of it."""
+        for part in parts if world_size() > 1 else []:
+            for _, cells in self.cells(part):
+                for key, embedded in {cell.embedded.key: cell.embedded for cell in cells}.items():
+                    if embedded.cache and decided(embedded.cache.get("embeddings", key) is None):
+                        found = embedded.compute()
+                        if is_main():
+                            embedded.cache.put("embeddings", key, found.arrays())
 
     def _protocols_of(self, part: dict[str, Any]) -> dict[str, Protocol]:
         chosen = self.job.snapshot_protocol
@@ -165,22 +181,15 @@ class Evaluation:
     def _embedding_key(
         self, record: dict[str, Any], corpus: Corpus, rows: Rows, protocol: Protocol, code: str | None = None
     ) -> str:
-        """Of one task's clips alone, so that another task on the same corpus changes nothing; ``code`` is the job's."""
+        """Of one task's clips alone: neither another task on the same corpus nor ranks, to the bit, change anything.
+
+        ``code`` is the job's where it is not given.
+        """
         who = [record["encoder"], record["config"], record["weights"]]
         clips = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
         what = [corpus.fingerprint, clips, protocol.hop, protocol.short]
-        return content_hash([who, what, self.job.machine.model_dump(), code or self.job.code, self.job.versions])
-
-    def _embeddings(
-        self, key: str, encoder: Encoder, corpus: Corpus, rows: Rows, protocol: Protocol, title: str
-    ) -> Embeddings:
-        with self.cache.lock("embeddings", key):
-            cached = self.cache.get("embeddings", key)
-            if cached is not None:
-                return Embeddings(**cached[0])
-            found = embed(encoder, corpus, rows, protocol.hop, self.device, protocol.short, title)
-            self.cache.put("embeddings", key, found.arrays())
-            return found
+        machine = self.job.machine.model_dump(exclude={"ranks"})
+        return content_hash([who, what, machine, code or self.job.code, self.job.versions])
 
     def _tuned_cell(
         self,
@@ -256,11 +265,22 @@ class _Embedded:
     key: str
     """Of their entry in the cache."""
     compute: Callable[[], Embeddings]
+    """Embeds the clips, whatever the cache holds."""
+    cache: Cache | None = None
+    """Where they are kept; None where they cost nothing."""
 
     @cached_property
     def embeddings(self) -> Embeddings:
         """Read from the cache or computed, once."""
-        return self.compute()
+        if self.cache is None:
+            return self.compute()
+        with self.cache.lock("embeddings", self.key):
+            cached = self.cache.get("embeddings", self.key)
+            if cached is not None:
+                return Embeddings(**cached[0])
+            found = self.compute()
+            self.cache.put("embeddings", self.key, found.arrays())
+            return found
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def compute_embeddings(job: EvaluateJob, workspace: Workspace, unit: Unit) -> No
     """See to it that the cache holds the embeddings that a unit reads; errors are those of :func:`compute`."""
     with deterministic_torch(job.machine) as device:
         for _, cell in _cells(job, workspace, [unit], device):
-            cell.embedded.compute()
+            _ = cell.embedded.embeddings
 
 
 def by_embedding(found: Iterable[Unit]) -> list[list[Unit]]:

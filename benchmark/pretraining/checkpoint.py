@@ -19,6 +19,7 @@ from torch import Tensor
 
 from benchmark.artifacts import Arrays, read_arrays, write_arrays
 from benchmark.errors import CorruptArtifactError, StaleArtifactError
+from benchmark.launch import is_main
 from benchmark.pretraining.method import Method
 
 History = list[dict[str, float]]
@@ -55,11 +56,13 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*.safetensors"))
 
     def save(self, state: TrainingState) -> None:
-        """Write a checkpoint atomically, then drop all but the last two.
+        """Write a checkpoint atomically, then drop all but the last two; of several ranks the first does.
 
         Raises:
             StorageError: the disk is full; the checkpoints before are untouched.
         """
+        if not is_main():
+            return
         arrays = {
             **{f"method/{name}": to_numpy(tensor) for name, tensor in state.method.state_dict().items()},
             **{f"optimizer/{name}": to_numpy(tensor) for name, tensor in _optimizer_tensors(state.optimizer)},

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmark.errors import StorageError
+from benchmark.launch import is_main
 from benchmark.pretraining.checkpoint import History
 
 
@@ -23,16 +24,20 @@ class Curves:
     def __init__(self, folder: Path, history: History) -> None:
         from dvclive.live import Live
 
-        self._live = Live(dir=str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
+        self._live: Live | None = None
+        if is_main():
+            self._live = Live(dir=str(folder), save_dvc_exp=False, dvcyaml=None, report=None, monitor_system=False)
         for entry in history:
             self.log(entry)
 
     def log(self, entry: Mapping[str, float]) -> None:
-        """Add the scalars of one step; ``entry["step"]`` is the number of completed steps.
+        """Add the scalars of one step; ``entry["step"]`` is the number of completed steps. Of several ranks the first writes.
 
         Raises:
             StorageError: the disk is full or cannot be written.
         """
+        if self._live is None:
+            return
         self._live.step = int(entry["step"])
         try:
             for name in sorted(entry.keys() - {"step"}):

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.corpus.store import Corpus
-from benchmark.errors import DataError
+from benchmark.distributed import shared, world_size
+from benchmark.errors import ConfigError, DataError
 from benchmark.pretraining.method import Batch, CropRequest
 from benchmark.seeding import numpy_stream
 from benchmark.signal.crops import to_waveforms
@@ -49,13 +50,15 @@ class TrainingData:
     Args:
         sources: corpora and their allowed rows.
         request: crops a clip and their length.
-        batch_size: clips a batch. A corpus with fewer clips gives batches of all its clips; otherwise the clips that do
-            not fill a last batch sit out the pass, others each time.
+        batch_size: clips a batch, of which each rank reads an equal share. A corpus with fewer clips gives batches of all its
+            clips (of several ranks, as many as they can share); otherwise the clips that do not fill a last batch sit
+            out the pass, others each time.
         seed, run: name the random streams.
         device: where batches go.
         max_clips: use a seeded subset of so many clips, drawn from all sources together.
 
     Raises:
+        ConfigError: ranks cannot share a batch equally.
         DataError: no clip is left to train on, or none is long enough.
     """
 
@@ -88,7 +91,7 @@ class TrainingData:
         self.seed, self.run = seed, run
         self.device = torch.device(device)
         self.samples = [source.corpus.clips["samples"].to_numpy(np.int64) for source in self.sources]
-        self.batch_sizes = [min(batch_size, len(source.rows)) for source in self.sources]
+        self.batch_sizes = [_shareable(batch_size, len(source.rows), run) for source in self.sources]
         self.batches_a_pass = [
             len(source.rows) // size for source, size in zip(self.sources, self.batch_sizes, strict=True)
         ]
@@ -103,7 +106,7 @@ class TrainingData:
         return len(self.order)
 
     def batch_size(self, step: int) -> int:
-        """Clips in the batch of one step."""
+        """Clips in the batch of one step, of all ranks together."""
         return self.batch_sizes[self.order[step % len(self.order)][0]]
 
     def clips(self, step: int) -> tuple[int, NDArray[np.int64]]:
@@ -116,11 +119,14 @@ class TrainingData:
         return index, clips[batch * size : (batch + 1) * size]
 
     def batch(self, step: int) -> Batch:
-        """The batch of one step, on the device."""
+        """This rank's share of the batch of one step, on the device."""
         return self._deliver(self._read(step))
 
     def batches(self, first: int, last: int) -> Iterator[Batch]:
-        """The batches of steps ``first`` to ``last - 1``; one thread reads the next while the present one is in use."""
+        """This rank's share of the batches of steps ``first`` to ``last - 1``.
+
+        One thread reads the next while the present one is in use.
+        """
         with ThreadPoolExecutor(1, thread_name_prefix="crops") as reader:
             ahead = reader.submit(self._read, first) if first < last else None
             for step in range(first, last):
@@ -163,7 +169,8 @@ class TrainingData:
 
     def _read(self, step: int) -> _Read:
         index, rows = self.clips(step)
-        return _gather(self.sources[index], rows, self.request, numpy_stream(self.seed, self.run, "crops", step))
+        stream = numpy_stream(self.seed, self.run, "crops", step)
+        return _gather(self.sources[index], rows, self.request, stream, shared(len(rows)))
 
     def _deliver(self, read: _Read) -> Batch:
         labels = None if read.labels is None else torch.from_numpy(read.labels).to(self.device)
@@ -172,11 +179,18 @@ class TrainingData:
         return Batch(waveforms, lengths, labels, positions)
 
 
-def _gather(source: Source, rows: NDArray[np.int64], request: CropRequest, stream: np.random.Generator) -> _Read:
-    """The requested crops of the clips ``rows``."""
+def _gather(
+    source: Source,
+    rows: NDArray[np.int64],
+    request: CropRequest,
+    stream: np.random.Generator,
+    part: slice = slice(None),
+) -> _Read:
+    """The requested crops of the clips ``rows``, of which only ``part`` is read."""
     samples = source.corpus.clips["samples"].to_numpy(np.int64)[rows]
     room = np.maximum(samples - request.samples, 0)
-    starts = request.starts(stream, room, request.views)
+    starts = request.starts(stream, room, request.views)[part]
+    rows, samples, room = rows[part], samples[part], room[part]
     crops = source.corpus.gather(
         np.repeat(rows, request.views), starts.reshape(-1), request.samples, short=request.short
     )
@@ -185,6 +199,16 @@ def _gather(source: Source, rows: NDArray[np.int64], request: CropRequest, strea
     labels = None if source.labels is None else source.labels[rows]
     positions = (starts / np.maximum(room, 1)[:, None]).astype(np.float32)
     return _Read(crops.reshape(len(rows), request.views, request.samples), lengths, labels, positions)
+
+
+def _shareable(batch_size: int, clips: int, run: str) -> int:
+    """Clips in each batch of a corpus of ``clips`` clips."""
+    ranks = world_size()
+    if batch_size % ranks:
+        raise ConfigError(f"{run}: training.batch_size {batch_size} does not divide by machine.ranks {ranks}.")
+    if clips < ranks:
+        raise DataError(f"{run}: {clips} clips do not give each of {ranks} ranks one; lower machine.ranks.")
+    return min(batch_size, clips // ranks * ranks)
 
 
 def _long_enough(minimum: int, source: Source) -> Source:

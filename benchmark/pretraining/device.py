@@ -19,7 +19,7 @@ def deterministic_torch(machine: Machine) -> Iterator[torch.device]:
     Raises:
         ConfigError: the device does not exist here.
     """
-    device = _device(machine.device)
+    device = _device(machine)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for to be deterministic
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(machine.threads)
@@ -31,8 +31,11 @@ def deterministic_torch(machine: Machine) -> Iterator[torch.device]:
         torch.set_num_threads(threads)
 
 
-def _device(name: str) -> torch.device:
+def _device(machine: Machine) -> torch.device:
+    """The stated device; of several ranks each has its own."""
+    name = machine.device
+    own = f"{name}:{os.environ.get('LOCAL_RANK', '0')}" if machine.ranks > 1 and name != "cpu" else name
     try:
-        return torch.empty(0, device=name).device
+        return torch.empty(0, device=own).device
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"machine.device: {name!r} is not available here; choose another, e.g. cpu.") from error
+        raise ConfigError(f"machine.device: {own!r} is not available here; choose another, e.g. cpu.") from error

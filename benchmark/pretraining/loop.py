@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Never, Protocol
 
 import torch
@@ -16,11 +16,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmark.config import Training
+from benchmark.distributed import gather, largest, mean, rank, world_size
 from benchmark.errors import BenchmarkError, TrainingDivergedError
+from benchmark.launch import is_main
 from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.collapse import collapse, spread_and_rank
 from benchmark.pretraining.data import TrainingData
 from benchmark.pretraining.method import Batch, Method, Step
+from benchmark.pretraining.parallel import StepFunction, parallel_step
 from benchmark.pretraining.schedule import learning_rate, set_learning_rate
 from benchmark.seeding import stream_seed, torch_stream
 
@@ -80,6 +83,7 @@ class Trainer:
     snapshot: Callable[[int, Method], None] = _no_snapshot
     """Called after the steps in ``training.snapshots``; step 0 is before the first."""
     throughput: Throughput = field(default_factory=Throughput)
+    _forward: StepFunction = field(init=False)
 
     def fit(self, state: TrainingState) -> None:
         """Train ``state`` in place.
@@ -91,6 +95,7 @@ class Trainer:
         """
         with _global_generators_restored(self.data.device), _signals() as received, self._progress(state) as bar:
             state.method.train()
+            self._forward = parallel_step(state.method)
             if state.step == 0:
                 self._record(state, {})
             start = time.perf_counter()
@@ -98,12 +103,12 @@ class Trainer:
                 self._advance(state, batch)
                 bar.update()
                 self.throughput.steps += 1
-                self.throughput.clips += len(batch.waveforms)
+                self.throughput.clips += len(batch.waveforms) * world_size()
                 self.throughput.seconds = time.perf_counter() - start
-                if received:
+                if stopped := _agreed(received):
                     self.checkpoints.save(state)
                     raise TrainingInterrupted(
-                        f"{self.name}: stopped by {received[0]} after step {state.step} of {self.steps}; "
+                        f"{self.name}: stopped by {stopped} after step {state.step} of {self.steps}; "
                         "a checkpoint is saved, run the same command again to go on."
                     )
                 if state.step % self.training.log_every == 0:
@@ -122,14 +127,16 @@ class Trainer:
     def _step(self, state: TrainingState, batch: Batch) -> tuple[Step, Tensor]:
         """Forward, backward and update; returns the gradient's norm too."""
         index, method, device = state.step, state.method, self.data.device
-        torch.manual_seed(stream_seed(self.seed, self.name, index, "modules"))  # for dropout and its like
+        own = (rank(),) if rank() else ()
+        torch.manual_seed(stream_seed(self.seed, self.name, index, "modules", *own))  # for dropout and its like
         generator = torch_stream(self.seed, self.name, index, "views", device=device)
         set_learning_rate(state.optimizer, learning_rate(self.training, index, self.steps))
         state.optimizer.zero_grad()
         with torch.autocast(device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
-            step = method.step(batch, generator)
+            step = self._forward(batch, generator)
         step.loss.backward()  # type: ignore[no-untyped-call]
         norm = clip_gradients(state.optimizer, self.training.clip_norm)
+        step = replace(step, loss=mean(step.loss))
         self._require_finite(step.loss, norm, index)
         state.optimizer.step()
         method.after_step(index)
@@ -140,11 +147,11 @@ class Trainer:
             "loss": outcome.loss.item(),
             "lr": learning_rate(self.training, step - 1, self.steps),
             "gradient_norm": norm.item(),
-            **{name: float(value) for name, value in outcome.logs.items()},
+            **{name: float(mean(value)) for name, value in outcome.logs.items()},
         }
         if outcome.embeddings is not None:
-            spread, rank = spread_and_rank(outcome.embeddings)
-            scalars |= {"embedding_spread": spread.item(), "embedding_rank": rank.item()}
+            spread, effective = spread_and_rank(gather(outcome.embeddings.detach()))
+            scalars |= {"embedding_spread": spread.item(), "embedding_rank": effective.item()}
         return scalars
 
     def _record(self, state: TrainingState, scalars: dict[str, float]) -> None:
@@ -182,7 +189,8 @@ class Trainer:
                 )
 
     def _progress(self, state: TrainingState) -> tqdm[Never]:
-        return tqdm(total=self.steps, initial=state.step, desc=self.name, unit="step", disable=None)
+        hidden = None if is_main() else True
+        return tqdm(total=self.steps, initial=state.step, desc=self.name, unit="step", disable=hidden)
 
 
 def clip_gradients(optimizer: torch.optim.Optimizer, clip_norm: float | None) -> Tensor:
@@ -195,6 +203,12 @@ def clip_gradients(optimizer: torch.optim.Optimizer, clip_norm: float | None) ->
 def _global_generators_restored(device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield
+
+
+def _agreed(received: list[str]) -> str | None:
+    """The signal that any rank has received: all stop after the same step."""
+    number = largest(signal.Signals[received[0]] if received else 0)
+    return signal.Signals(number).name if number else None
 
 
 @contextmanager

@@ -78,7 +78,10 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def step(self, batch: Batch, generator: torch.Generator) -> Step:
-        """Views, forward pass and loss of one batch; all randomness from ``generator``, on the batch's device."""
+        """Views, forward pass and loss of one batch; all randomness from ``generator``, on the batch's device.
+
+        Of several ranks each sees its share of the batch under the same generator (docs/distributed.md).
+        """
 
     def after_step(self, step: int) -> None:
         """Hook after the optimiser's step ``step`` (from 0): momentum encoders, memory banks."""

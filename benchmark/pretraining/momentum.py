@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmark.distributed import gather
+
 
 @torch.no_grad()
 def update_ema(target: nn.Module, source: nn.Module, momentum: float) -> None:
@@ -27,7 +29,8 @@ def update_ema(target: nn.Module, source: nn.Module, momentum: float) -> None:
 class MemoryBank(nn.Module):
     """A first-in first-out queue of L2-normalised embeddings, kept in buffers so that checkpoints hold it.
 
-    It starts filled with random unit vectors, as MoCo's queue does (He et al. 2020, released code).
+    It starts filled with random unit vectors, as MoCo's queue does (He et al. 2020, released code). The banks of all
+    ranks hold the same embeddings in the same order.
 
     Args:
         size: embeddings kept, K.
@@ -48,11 +51,12 @@ class MemoryBank(nn.Module):
 
     @torch.no_grad()
     def push(self, embeddings: Tensor) -> None:
-        """Replace the oldest entries by ``embeddings`` ``(B, D)``, normalised here.
+        """Replace the oldest entries by ``embeddings`` ``(B, D)``, normalised here, and by those of all other ranks.
 
         Raises:
             ValueError: a batch larger than the bank.
         """
+        embeddings = gather(embeddings)
         size, batch = len(self.embeddings), len(embeddings)
         if batch > size:
             raise ValueError(f"a batch of {batch} does not fit into a memory bank of {size}")

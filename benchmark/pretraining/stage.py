@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ import torch
 from benchmark import registry
 from benchmark.artifacts import Cache, hash_arrays, write_json
 from benchmark.config import validate
-from benchmark.errors import ConfigError
+from benchmark.distributed import decided, joined, largest
+from benchmark.errors import ConfigError, StaleArtifactError
 from benchmark.jobs import PretrainJob
+from benchmark.launch import is_main
 from benchmark.pretraining.checkpoint import Checkpoints, History, TrainingState, to_numpy
 from benchmark.pretraining.curves import Curves
 from benchmark.pretraining.data import TrainingData
@@ -27,6 +30,7 @@ from benchmark.pretraining.device import deterministic_torch
 from benchmark.pretraining.export import Part, build_encoder, export_part, write_part
 from benchmark.pretraining.loop import Probe, Throughput, Trainer
 from benchmark.pretraining.method import Batch, Method
+from benchmark.pretraining.parallel import synchronise_batchnorm
 from benchmark.pretraining.parts import PartPlan, plan_parts
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.pretraining.validation import NAME as VALIDATION
@@ -46,16 +50,21 @@ def pretrain(job: PretrainJob, workspace: Workspace, probes: Sequence[Probe] = (
         BenchmarkError: see :func:`.parts.plan_parts` and :meth:`.loop.Trainer.fit`.
     """
     folder, curves = workspace.run(job.name), workspace.curves(job.name)
-    for output in (folder, curves):
-        shutil.rmtree(output, ignore_errors=True)
-        output.mkdir(parents=True)
+    if is_main():
+        for output in (folder, curves):
+            shutil.rmtree(output, ignore_errors=True)
+            output.mkdir(parents=True)
     if job.status == "not run":
-        write_json(folder / "run.json", {**_provenance(job), "device": None, "parts": [], "training": []})
+        if is_main():
+            write_json(folder / "run.json", {**_provenance(job), "device": None, "parts": [], "training": []})
         return
     cache = Cache(workspace.cache)
-    with deterministic_torch(job.machine) as device, cache.lock("pretrain", job.key):
+    lock = cache.lock("pretrain", job.key) if is_main() else nullcontext()
+    with deterministic_torch(job.machine) as device, joined(job.machine, device), lock:
         runs = [_PartRun(job, plan, cache, curves, device, probes) for plan in plan_parts(job, workspace)]
         outcomes = [run.outcome() for run in runs]
+    if not is_main():
+        return
     parts = [part for outcome in outcomes for part in outcome.parts]
     for part in parts:
         write_part(folder, part)
@@ -112,12 +121,13 @@ class _PartRun:
         self.name = f"{job.name}/{plan.name}"
 
     def outcome(self) -> _Outcome:
-        """The finished part."""
+        """The finished part; of several ranks the first decides whether there is one, and writes it."""
         finished = self._finished()
-        if finished is None:
+        if decided(finished is None):
             self._train()
+            largest(0)  # until it is written
             finished = self._finished()
-            assert finished is not None
+        assert finished is not None
         return finished
 
     def _finished(self) -> _Outcome | None:
@@ -165,8 +175,9 @@ class _PartRun:
             "summary": summary,
             "timing": asdict(throughput),
         }
-        self.cache.put("parts", self.key, part.arrays, record)
-        self._checkpoints().clear()
+        if is_main():
+            self.cache.put("parts", self.key, part.arrays, record)
+            self._checkpoints().clear()
 
     def _build(self) -> tuple[Method, TrainingData | None]:
         """A fresh method and what it reads. The encoder's weights depend on the seed and the encoder alone."""
@@ -218,11 +229,17 @@ class _PartRun:
                 encoder = copy.deepcopy(encoder)
                 calibrate_batchnorm(encoder, [batch.waveforms[:, 0] for batch in calibration])
             part = self._exported(encoder, step)
-            self.cache.put("snapshots", f"{self.key}-{step}", part.arrays, {"part": part.record})
+            if is_main():
+                self.cache.put("snapshots", f"{self.key}-{step}", part.arrays, {"part": part.record})
 
+        synchronise_batchnorm(method)
         state = TrainingState(method, build_optimizer(self.job.training, method), [])
         checkpoints = self._checkpoints()
         checkpoints.restore(state)
+        if largest(state.step) != -largest(-state.step):
+            raise StaleArtifactError(
+                f"{self.name}: the ranks see different checkpoints; put BENCHMARK_CACHE on a file system that all of them share."
+            )
         curves = Curves(self.curves, state.history)
         trainer = Trainer(
             self.name, self.job.seed, data, self.job.training, steps, checkpoints, curves, self.probes, snapshot

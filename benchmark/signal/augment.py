@@ -1,7 +1,9 @@
 """Whole-batch augmentations: pure functions of a batch and a generator on its device, with no loop over items.
 
 Every function draws independently for each item of the leading axes, so that the views of a clip, ``(B, V, F, N)``, are
-augmented independently; :func:`mix_back` alone says otherwise. Sources: fonseca2021 (§2 and its released code).
+augmented independently; :func:`mix_back` alone says otherwise. Of several ranks each draws for the batch of all and takes
+the part of its own clips, so the draws do not depend on how many share a batch. Sources: fonseca2021 (§2 and its released
+code).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmark.distributed import gather, share, world_size
 from benchmark.signal.frontend import LogMel
 
 SILENT = 2.0
@@ -20,13 +23,18 @@ SILENT = 2.0
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low
+    return share(torch.rand(_of_all_ranks(shape), generator=generator, device=generator.device)) * (high - low) + low
+
+
+def _of_all_ranks(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a rank's share, clips first, as that of the whole batch."""
+    return (shape[0] * world_size(), *shape[1:]) if shape else shape
 
 
 def _integers(below: Tensor, generator: torch.Generator) -> Tensor:
     """Uniform integers in ``[0, below)``, one for each element of an integer tensor of positive bounds."""
-    draw = torch.rand(below.shape, generator=generator, device=below.device, dtype=torch.float64)
-    return (draw * below).long().clamp_max(below - 1)
+    draw = torch.rand(_of_all_ranks(below.shape), generator=generator, device=below.device, dtype=torch.float64)
+    return (share(draw) * below).long().clamp_max(below - 1)
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,11 @@ class Mixed:
     strength: Tensor
     """``(B,)`` the mixing weight lambda of each clip."""
     backgrounds: Tensor
-    """``(B, V)`` int64: the clip that each view was mixed with; -1 where there was none."""
+    """``(B, V)`` int64: the clip of the batch (of all ranks) that each view was mixed with; -1 where there was none."""
     redrawn: Tensor
-    """Scalar int64: backgrounds drawn first that were silent and hence drawn again."""
+    """Scalar int64: backgrounds of the whole batch drawn first that were silent and hence drawn again."""
     unmixed: Tensor
-    """Scalar int64: views left as they were, because no other clip of the batch was left to mix with."""
+    """Scalar int64: views of the whole batch left as they were, because no other clip of the batch was left to mix with."""
 
 
 def mix_back(
@@ -68,22 +76,24 @@ def mix_back(
     energy = power.sum(dim=(-2, -1))
     floor = frontend.power(patches.new_tensor(frontend.silence)) * patches.shape[-2:].numel()
     strength = _uniform((len(patches),), 0.0, alpha, generator)
-    backgrounds, redrawn = _draw_backgrounds(energy <= SILENT * floor, generator)
+    drawn, redrawn = _draw_backgrounds(gather(energy) <= SILENT * floor, generator)
+    backgrounds = share(drawn)
     mixed = backgrounds >= 0
 
     view = torch.arange(patches.shape[1], device=patches.device)
-    background = power[backgrounds.clamp_min(0), view]
+    background = gather(power)[backgrounds.clamp_min(0), view]
     if adjust_energy:
         background = background * (energy / background.sum(dim=(-2, -1)))[..., None, None]
     weight = (strength[:, None] * mixed)[..., None, None]
     out = frontend.from_power((1.0 - weight) * power + weight * background)
-    return Mixed(out, strength, backgrounds, redrawn, (~mixed).sum())
+    return Mixed(out, strength, backgrounds, redrawn, (drawn < 0).sum())
 
 
 def _draw_backgrounds(silent: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """For each clip and view another clip, uniformly: never itself, one of its other views' or a silent one.
 
-    Each row of random keys orders all clips; the first admissible one is taken, as if drawn again until admissible.
+    The clips are those of all ranks. Each row of random keys orders them all; the first admissible one is taken, as if
+    drawn again until admissible.
 
     Args:
         silent: ``(B, V)`` bool, by clip and view.
@@ -96,7 +106,7 @@ def _draw_backgrounds(silent: Tensor, generator: torch.Generator) -> tuple[Tenso
     taken = torch.eye(clips, dtype=torch.bool, device=silent.device)
     chosen, redrawn = [], torch.zeros((), dtype=torch.int64, device=silent.device)
     for view in range(views):
-        keys = _uniform((clips, clips), 0.0, 1.0, generator).masked_fill(taken, math.inf)
+        keys = torch.rand((clips, clips), generator=generator, device=silent.device).masked_fill(taken, math.inf)
         first = silent[keys.argmin(dim=1), view] & ~taken.all(dim=1)
         keys = keys.masked_fill(silent[:, view], math.inf)
         choice = keys.argmin(dim=1)
@@ -186,7 +196,8 @@ def random_compression(patches: Tensor, generator: torch.Generator, *, low: floa
 def random_noise(patches: Tensor, generator: torch.Generator, *, sigma: float = 0.01) -> Tensor:
     """Add N(0, s^2), s ~ U(0, sigma), to every bin of each log-mel ``(..., F, N)`` (fonseca2021, released code)."""
     deviation = _uniform((*patches.shape[:-2], 1, 1), 0.0, sigma, generator)
-    return patches + deviation * torch.randn(patches.shape, generator=generator, device=patches.device)
+    noise = torch.randn(_of_all_ranks(patches.shape), generator=generator, device=patches.device)
+    return patches + deviation * share(noise)
 
 
 def random_gain(waveforms: Tensor, generator: torch.Generator, *, decibels: float) -> Tensor:

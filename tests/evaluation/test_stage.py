@@ -280,6 +280,29 @@ def test_a_part_with_its_own_classifier_embeds_only_the_test_clips_of_its_fold(
     assert (kept["clip_id"].map(official["category"]).map(CLASSES.index) == kept["label"]).all()
 
 
+def test_several_ranks_embed_all_that_is_scored_before_the_first_trains_heads(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ranks leave each other after embedding, so nothing may be left to embed then."""
+    write_run(workspace, [part("fold-1", fold="1", head=True), part("all"), part("all-step4", step=4, seed=2)])
+    evaluate(make_job(), workspace)
+    alone = outputs(workspace)
+    shutil.rmtree(workspace.cache)
+    together, embedded = stage._Evaluation.embed_together, count_calls(monkeypatch, "embed")
+    before_heads: list[int] = []
+
+    def counted(self: Any, parts: Any) -> None:
+        monkeypatch.setattr(stage, "world_size", lambda: 2)
+        together(self, parts)
+        before_heads.append(len(embedded))
+
+    monkeypatch.setattr(stage._Evaluation, "embed_together", counted)
+    evaluate(make_job(), workspace)
+    assert before_heads == [len(embedded)]
+    assert embedded
+    assert outputs(workspace) == alone
+
+
 def test_snapshots_are_scored_under_one_protocol_only(workspace: Workspace) -> None:
     write_run(workspace, [part("all"), part("all-step4", step=4, seed=2)])
     evaluate(make_job(), workspace)

@@ -79,7 +79,7 @@ def make_job(method: str = "simclr", **changes: Any) -> PretrainJob:
         "method_config": {},
         "encoder_config": ENCODER,
         "training": Training(**training),
-        "sources": (ref("toy"),),
+        "sources": () if "sources" in changes else (ref("toy"),),
         "excluded": (),
         "task": None,
     }

@@ -15,6 +15,7 @@ from torch.nn import functional
 from benchmark.config import EncoderConfig, MethodConfig, Training
 from benchmark.corpus.prepare import prepare
 from benchmark.corpus.store import Corpus
+from benchmark.distributed import share, world_size
 from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.curves import Curves
 from benchmark.pretraining.data import Source, TrainingData
@@ -107,7 +108,8 @@ class ToyMomentum(Method):
         return CropRequest(2, self.encoder.window)
 
     def step(self, batch: Batch, generator: torch.Generator) -> Step:
-        noise = 1e-3 * torch.randn(batch.waveforms[:, 0].shape, generator=generator)
+        clips, samples = batch.waveforms[:, 0].shape
+        noise = 1e-3 * share(torch.randn((clips * world_size(), samples), generator=generator))
         h = self.encoder(batch.waveforms[:, 0] + noise)
         query = functional.normalize(self.dropout(h), dim=1)
         with torch.no_grad():
