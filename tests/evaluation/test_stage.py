@@ -288,7 +288,7 @@ def test_several_ranks_embed_all_that_is_scored_before_the_first_trains_heads(
     evaluate(make_job(), workspace)
     alone = outputs(workspace)
     shutil.rmtree(workspace.cache)
-    together, embedded = stage._Evaluation.embed_together, count_calls(monkeypatch, "embed")
+    together, embedded = stage.Evaluation.embed_together, count_calls(monkeypatch, "embed")
     before_heads: list[int] = []
 
     def counted(self: Any, parts: Any) -> None:
@@ -296,7 +296,7 @@ def test_several_ranks_embed_all_that_is_scored_before_the_first_trains_heads(
         together(self, parts)
         before_heads.append(len(embedded))
 
-    monkeypatch.setattr(stage._Evaluation, "embed_together", counted)
+    monkeypatch.setattr(stage.Evaluation, "embed_together", counted)
     evaluate(make_job(), workspace)
     assert before_heads == [len(embedded)]
     assert embedded
