@@ -228,6 +228,7 @@ class Active(Config):
     corpora: tuple[str, ...]
     runs: tuple[str, ...]
     studies: tuple[str, ...]
+    only: tuple[str, ...] = Field((), description="studies to which the profile was narrowed; empty: all of them")
 
 
 class Params(Config):

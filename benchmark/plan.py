@@ -5,7 +5,7 @@ A stage depends on its own job and on its upstream outputs, so an edit reruns ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,12 +52,14 @@ def profile_of(params: Params, name: str) -> Profile:
     return params.profiles[name]
 
 
-def entries(root: Path, profile: Profile, where: str) -> list[Entry]:
-    """Every run family of the profile's studies, in order.
+def entries(root: Path, profile: Profile, where: str, only: Sequence[str] = ()) -> list[Entry]:
+    """Every run family of the profile's studies, in order; with ``only``, of those studies alone.
 
     Raises:
-        ConfigError: unknown study, run family or protocol, or a family named by two studies.
+        ConfigError: unknown study, run family or protocol, a family named by two studies, or a study in ``only`` that the
+            profile does not have.
     """
+    _check_names(where, "study", only, list(profile.studies))
     studies = [load_study(root, name) for name in profile.studies]
     families = [family for study in studies for family in study.runs]
     protocols = {name for study in studies for name in study.protocols}
@@ -69,19 +71,24 @@ def entries(root: Path, profile: Profile, where: str) -> list[Entry]:
         Entry(study, family, spec, _seeds(profile, family), _scale(profile, family))
         for study in studies
         for family, spec in study.runs.items()
-        if family not in profile.skip
+        if family not in profile.skip and (not only or study.id in only)
     ]
 
 
-def active_stages(root: Path, params: Params, name: str) -> dict[str, list[str]]:
-    """What DVC's matrices need to know of a profile: its corpora, run names and studies."""
+def active_stages(root: Path, params: Params, name: str, only: Sequence[str] = ()) -> dict[str, list[str]]:
+    """What DVC's matrices need to know of a profile, or of some studies of it: its corpora, run names and studies.
+
+    Raises:
+        ConfigError: see :func:`entries`.
+    """
     profile = profile_of(params, name)
-    found = entries(root, profile, f"params.yaml: profiles.{name}")
+    found = entries(root, profile, f"params.yaml: profiles.{name}", only)
     datasets = sorted({dataset for entry in found for dataset in _datasets(entry.spec)})
     return {
         "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in profile.rates_of(dataset)],
         "runs": [run for entry in found for run in entry.names()],
-        "studies": list(profile.studies),
+        "studies": [study for study in profile.studies if not only or study in only],
+        **({"only": [study for study in profile.studies if study in only]} if only else {}),
     }
 
 
@@ -91,8 +98,9 @@ def check_active(root: Path, params: Params, name: str) -> None:
     Raises:
         ConfigError: ``active`` in params.yaml is not what the profile asks for.
     """
-    wanted = active_stages(root, params, name)
-    found = {key: list(value) for key, value in params.active.model_dump().items()}
+    only = params.active.only if params.profile == (name,) else ()
+    wanted = active_stages(root, params, name, only)
+    found = {key: list(value) for key, value in params.active.model_dump(exclude_defaults=True).items()}
     if params.profile != (name,) or found != wanted:
         raise ConfigError(
             f"params.yaml: `profile` and `active` do not match profiles.{name}; run `benchmark select {name}` first."
@@ -100,13 +108,15 @@ def check_active(root: Path, params: Params, name: str) -> None:
 
 
 class Planner:
-    """Builds the jobs of one profile."""
+    """Builds the jobs of one profile, or of some studies of it."""
 
-    def __init__(self, workspace: Workspace, params: Params) -> None:
+    def __init__(self, workspace: Workspace, params: Params, only: Sequence[str] = ()) -> None:
         self.workspace = workspace
         self.params = params
         self.profile = profile_of(params, workspace.profile)
-        self.entries = entries(workspace.root, self.profile, f"params.yaml: profiles.{workspace.profile}")
+        where = f"params.yaml: profiles.{workspace.profile}"
+        self.entries = entries(workspace.root, self.profile, where, only)
+        self.studies = tuple(study for study in self.profile.studies if not only or study in only)
         self.resolved = self._resolve()
         self.versions = versions()
 
@@ -170,7 +180,7 @@ class Planner:
             standin=self.profile.data == "standin",
             seed=self.params.seed,
             bootstrap=self.profile.bootstrap,
-            studies=self.profile.studies,
+            studies=self.studies,
             runs=runs,
             metrics={task: _task(task).metric for task in self._tasks() if _task(task).metric != "accuracy"},
             code=self._reporting_code(["benchmark.statistics.aggregate"]),
@@ -337,4 +347,4 @@ def make_plan(workspace: Workspace) -> Planner:
     """The planner of the selected profile, after checking that the pipeline's stages match it."""
     params = load_params(workspace.root)
     check_active(workspace.root, params, workspace.profile)
-    return Planner(workspace, params)
+    return Planner(workspace, params, params.active.only)

@@ -175,3 +175,36 @@ def test_every_run_and_seed_has_a_stage(root: Path):
     assert {"simclr_us8k-0", "simclr_us8k-1", "simclr_us8k-2", "majority-0"} <= set(stages["runs"])
     assert "majority-1" not in stages["runs"]
     assert not [run for run in stages["runs"] if "resnet18" in run]
+
+
+def test_a_profile_is_narrowed_to_a_study_and_widened_again(root: Path):
+    select_profile(root, "sandbox")
+    whole = (root / "params.yaml").read_text()
+    assert select_profile(root, "sandbox", ["datasets"])
+    params = load_params(root)
+    check_active(root, params, "sandbox")
+    assert (params.active.studies, params.active.only) == (("datasets",), ("datasets",))
+    assert params.active.runs == ("chance-0", "length-0", "spectrum-0")
+    prepared(Workspace(root, "sandbox"))
+    narrow, wide = (
+        Planner(Workspace(root, "sandbox"), params, params.active.only),
+        Planner(Workspace(root, "sandbox"), params),
+    )
+    assert jobs(narrow)[1]["spectrum-0"] == jobs(wide)[1]["spectrum-0"]  # so that widening runs nothing again
+    assert narrow.report_job().studies == ("datasets",)
+    assert list(narrow.report_job().runs) == ["datasets"]
+    assert select_profile(root, "sandbox")
+    assert (root / "params.yaml").read_text() == whole
+
+
+def test_a_profile_is_not_narrowed_to_a_study_that_it_lacks(root: Path):
+    with pytest.raises(ConfigError, match="unknown study 'dataset': did you mean 'datasets'"):
+        select_profile(root, "paper", ["dataset"])
+
+
+def test_a_narrowed_selection_does_not_pass_for_the_whole(root: Path):
+    select_profile(root, "sandbox", ["transfer"])
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("  only: [transfer]\n", ""))
+    with pytest.raises(ConfigError, match="run `benchmark select sandbox` first"):
+        check_active(root, load_params(root), "sandbox")
