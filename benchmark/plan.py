@@ -13,7 +13,7 @@ from typing import Any
 from benchmark import registry
 from benchmark.artifacts import content_hash, hash_file, read_json, write_json
 from benchmark.closure import code_hash
-from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params
+from benchmark.config import Params, Profile, Protocol, ProtocolScale, RunSpec, Scale, Study, Training, load_params
 from benchmark.corpus.splits import missing_classes, official_classes
 from benchmark.errors import ConfigError
 from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
@@ -23,6 +23,7 @@ from benchmark.resolve import Request, Resolved, resolve
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
+FINE_TUNING = ["benchmark.evaluation.stage", "benchmark.evaluation.finetuning"]
 RENDERERS = ["benchmark.reporting.report", "benchmark.reporting.figures", "benchmark.reporting.tables"]
 
 
@@ -118,6 +119,8 @@ class Planner:
         self.entries = entries(workspace.root, self.profile, where, only)
         self.studies = tuple(study for study in self.profile.studies if not only or study in only)
         self.resolved = self._resolve()
+        self.tuned = self._resolve_fine_tuning()
+        """Settings of every protocol that fine-tunes, by run family and protocol: defaults differ by method and encoder."""
         self.versions = versions()
 
     def pretrain_jobs(self) -> Iterator[PretrainJob]:
@@ -145,8 +148,10 @@ class Planner:
         """One job a run and seed."""
         for entry in self.entries:
             spec, rate = entry.spec, self.resolved[entry.family].sample_rate
-            protocols = {name: self._protocol(entry.study, name) for name in spec.protocols}
+            protocols = self._protocols(entry)
             self._check_heads(entry, protocols)
+            code = {name: self._fine_tuning_code(entry, p) for name, p in protocols.items() if p.head == "fine_tune"}
+            quick = [name for name in protocols if name not in code]
             missing = [ref.absent for ref in self._refs(_sources(spec), rate) if ref.absent]
             for seed, common in self._common(entry, "benchmark.evaluation.stage"):
                 yield EvaluateJob(
@@ -160,7 +165,8 @@ class Planner:
                     seen=tuple(self._refs(spec.data, rate)) if spec.transductive else (),
                     tasks=tuple(self._task_ref(task, rate) for task in spec.evaluate),
                     protocols=protocols,
-                    snapshot_protocol=spec.protocols[0],
+                    snapshot_protocol=[*quick, *protocols][0],
+                    fine_tuning_code=code,
                 )
 
     def report_job(self) -> ReportJob:
@@ -210,6 +216,36 @@ class Planner:
         requests = [self._request(entry) for entry in self.entries]
         answers = resolve(requests, self.workspace)
         return {entry.family: answer for entry, answer in zip(self.entries, answers, strict=True)}
+
+    def _resolve_fine_tuning(self) -> dict[tuple[str, str], Resolved]:
+        asked = {
+            (entry.family, name): protocol
+            for entry in self.entries
+            for name, protocol in self._scaled(entry).items()
+            if protocol.head == "fine_tune"
+        }
+        by_family = {entry.family: entry for entry in self.entries}
+        requests = [self._tuning_request(by_family[family], name, p) for (family, name), p in asked.items()]
+        answers = dict(zip(asked, resolve(requests, self.workspace), strict=True)) if asked else {}
+        for (family, name), answer in answers.items():
+            check_fine_tuning(
+                f"Run {family}, protocol {name}", by_family[family].spec.encoder, asked[family, name], answer
+            )
+        return answers
+
+    def _tuning_request(self, entry: Entry, name: str, protocol: Protocol) -> Request:
+        scale = self.profile.protocols.get(name)
+        fields = Training.model_fields.keys()
+        return self._request(entry).model_copy(
+            update={
+                "where": f"run {entry.family}: protocol {name}",
+                "method": protocol.method,
+                "method_config": protocol.method_config,
+                "training": protocol.training,
+                "scale": {k: v for k, v in scale.model_dump(exclude_none=True).items() if k in fields} if scale else {},
+                "freeze": protocol.freeze,
+            }
+        )
 
     def _request(self, entry: Entry) -> Request:
         spec, scale = entry.spec, entry.scale
@@ -306,9 +342,53 @@ class Planner:
                 "trains none; drop the protocol."
             )
 
-    def _protocol(self, study: Study, name: str) -> Protocol:
-        scale = self.profile.protocols.get(name)
-        return study.protocols[name].model_copy(update=scale.model_dump(exclude_none=True) if scale else {})
+    def _scaled(self, entry: Entry) -> dict[str, Protocol]:
+        """The run's protocols under the profile's scale, which of a fine-tuning one says only what is no training."""
+        scaled = {}
+        for name in entry.spec.protocols:
+            protocol, scale = entry.study.protocols[name], self.profile.protocols.get(name, ProtocolScale())
+            changes = scale.model_dump(exclude_none=True)
+            unread = (
+                Training.model_fields.keys()
+                if protocol.head == "fine_tune"
+                else {"epochs", "precision", "select_every"}
+            )
+            scaled[name] = protocol.model_copy(update={k: v for k, v in changes.items() if k not in unread})
+        return scaled
+
+    def _protocols(self, entry: Entry) -> dict[str, Protocol]:
+        """The run's protocols, complete."""
+        complete = {}
+        for name, protocol in self._scaled(entry).items():
+            answer = self.tuned.get((entry.family, name))
+            settings = answer and {
+                "method_config": answer.method_config,
+                "training": answer.training.model_dump(mode="json"),
+            }
+            complete[name] = protocol.model_copy(update=settings or {})
+        return complete
+
+    def _fine_tuning_code(self, entry: Entry, protocol: Protocol) -> str:
+        plugins = registry.find("method", protocol.method), registry.find("encoder", entry.spec.encoder)
+        return code_hash([*FINE_TUNING, *(plugin.module for plugin in plugins)])
+
+
+def check_fine_tuning(where: str, encoder: str, protocol: Protocol, settings: Resolved) -> None:
+    """Refuse before anything is trained what cannot be fine-tuned.
+
+    Raises:
+        ConfigError: the encoder has nothing to train or sees whole clips, or the method or its training does not fit.
+    """
+    training = settings.training
+    if settings.scope == "clip" or not settings.parameters:
+        why = "sees whole clips" if settings.scope == "clip" else "has no parameters"
+        raise ConfigError(f"{where}: encoder {encoder} {why}, so that it cannot be fine-tuned; drop the protocol.")
+    if not settings.needs_labels:
+        raise ConfigError(f"{where}: method {protocol.method} does not learn a task's labels; name one that does.")
+    if not (training.steps or training.epochs):
+        raise ConfigError(f"{where}: training has no length; set training.steps or training.epochs.")
+    if training.snapshots:
+        raise ConfigError(f"{where}: fine-tuned encoders are not kept, so that there are no snapshots; drop them.")
 
 
 def _sources(spec: RunSpec) -> tuple[str, ...]:

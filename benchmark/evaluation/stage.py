@@ -8,9 +8,10 @@ its own cells and a kill loses at most one.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -121,14 +122,18 @@ class _Evaluation:
             tasks = [_seen_by(part, protocols, data) for data in all_tasks]
             found: dict[str, Embeddings] = {}
             for (protocol_name, protocol), data in product(protocols.items(), tasks):
+                if protocol.head == "fine_tune":
+                    self._score(self._tuned_cell(part, record, encoder, corpus, data, protocol_name, protocol))
+                    continue
                 key = self._embedding_key(record, corpus, data.rows, protocol)
                 if key not in found:
                     title = f"{part['part']} on {name}"
                     found[key] = self._embeddings(key, encoder, corpus, data.rows, protocol, title)
                 self._score(_Cell(part, data, corpus, protocol_name, protocol, found[key], key, head))
-            if part["step"] is None:
+            embedded = [protocol for protocol in protocols.values() if protocol.head != "fine_tune"]
+            if part["step"] is None and embedded:
                 largest = max(tasks, key=lambda data: len(data.rows))
-                first = found[self._embedding_key(record, corpus, largest.rows, next(iter(protocols.values())))]
+                first = found[self._embedding_key(record, corpus, largest.rows, embedded[0])]
                 self.diagnostics.setdefault(part["part"], {})[name] = diagnose(first, self.job.seed)
                 clips[name] = (first.clips, largest.clips["group"].to_numpy(dtype=object))
         if len(clips) > 1:
@@ -140,12 +145,14 @@ class _Evaluation:
         chosen = self.job.snapshot_protocol
         return self.job.protocols if part["step"] is None else {chosen: self.job.protocols[chosen]}
 
-    def _embedding_key(self, record: dict[str, Any], corpus: Corpus, rows: Rows, protocol: Protocol) -> str:
-        """Of one task's clips alone, so that another task on the same corpus changes nothing."""
+    def _embedding_key(
+        self, record: dict[str, Any], corpus: Corpus, rows: Rows, protocol: Protocol, code: str | None = None
+    ) -> str:
+        """Of one task's clips alone, so that another task on the same corpus changes nothing; ``code`` is the job's."""
         who = [record["encoder"], record["config"], record["weights"]]
         clips = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
         what = [corpus.fingerprint, clips, protocol.hop, protocol.short]
-        return content_hash([who, what, self.job.machine.model_dump(), self.job.code, self.job.versions])
+        return content_hash([who, what, self.job.machine.model_dump(), code or self.job.code, self.job.versions])
 
     def _embeddings(
         self, key: str, encoder: Encoder, corpus: Corpus, rows: Rows, protocol: Protocol, title: str
@@ -158,15 +165,52 @@ class _Evaluation:
             self.cache.put("embeddings", key, found.arrays())
             return found
 
+    def _tuned_cell(
+        self,
+        part: dict[str, Any],
+        record: dict[str, Any],
+        encoder: Encoder,
+        corpus: Corpus,
+        data: _TaskData,
+        name: str,
+        protocol: Protocol,
+    ) -> _Cell:
+        """A cell whose every unit has an encoder of its own, and no embeddings to share."""
+        start = record if protocol.start == "pretrained" else {**record, "weights": "random"}
+        key = self._embedding_key(start, corpus, data.rows, protocol, self.job.fine_tuning_code.get(name))
+        found = _fine_tuning().windows_only(corpus, data.rows, encoder, protocol)
+        return _Cell(part, data, corpus, name, protocol, found, key, None, encoder, record)
+
     def _score(self, cell: _Cell) -> None:
         """Train and score the cell's heads, unless that has been done before."""
         key = cell.key(self.job.seed)
         with self.cache.lock("cells", key):
             cached = self.cache.get("cells", key)
-            outcomes = unpack(*cached) if cached else run_protocol(cell.protocol, cell.material, self.job.seed)
+            outcomes = unpack(*cached) if cached else self._outcomes(cell)
             if cached is None:
                 self.cache.put("cells", key, *pack(outcomes))
         self._collect(cell, outcomes)
+
+    def _outcomes(self, cell: _Cell) -> list[Outcome]:
+        if cell.protocol.head != "fine_tune":
+            return run_protocol(cell.protocol, cell.material, self.job.seed)
+        module = _fine_tuning()
+        outcomes: list[Outcome] = module.fine_tune(
+            module.Tuning(
+                cell.protocol,
+                cell.material,
+                cell.corpus,
+                cell.data.rows,
+                cell.encoder,
+                cell.record["encoder"],
+                cell.record["config"],
+                self.job.seed,
+                cell.unit_key(self.job.seed, module.unit_settings(cell.protocol)),
+                self.device,
+                self.cache,
+            )
+        )
+        return outcomes
 
     def _collect(self, cell: _Cell, outcomes: list[Outcome]) -> None:
         step = cell.part["step"]
@@ -200,6 +244,9 @@ class _Cell:
     embeddings: Embeddings
     embedding_key: str
     head: nn.Linear | None
+    encoder: Encoder | None = None
+    """What is fine-tuned, with its ``record``; None where embeddings are all that is needed."""
+    record: dict[str, Any] = field(default_factory=dict)
 
     @property
     def material(self) -> Material:
@@ -217,6 +264,15 @@ class _Cell:
         settings = self.protocol.model_dump(mode="json")
         facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier]
         return content_hash([self.embedding_key, *facts])
+
+    def unit_key(self, seed: int, settings: dict[str, Any]) -> str:
+        """Hash of all that decides each of a fine-tuned cell's units, given what of the protocol does."""
+        return content_hash([self.embedding_key, self.data.ref.record, settings, seed])
+
+
+def _fine_tuning() -> Any:
+    """The module, found by name: so the code hash of frozen heads and their embeddings leaves out the training loop."""
+    return importlib.import_module("benchmark.evaluation.finetuning")
 
 
 def _seen_by(part: dict[str, Any], protocols: dict[str, Protocol], data: _TaskData) -> _TaskData:
