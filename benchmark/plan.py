@@ -19,7 +19,7 @@ from benchmark.errors import ConfigError
 from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
-from benchmark.resolve import Request, Resolved, resolve
+from benchmark.resolve import UNSTATED_CLASSES, Request, Resolved, resolve
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
@@ -63,7 +63,7 @@ def entries(root: Path, profile: Profile, where: str, only: Sequence[str] = ()) 
     _check_names(where, "study", only, list(profile.studies))
     studies = [load_study(root, name) for name in profile.studies]
     families = [family for study in studies for family in study.runs]
-    protocols = {name for study in studies for name in study.protocols}
+    protocols = {named for study in studies for name in study.protocols for named in (name, f"{name}@{study.id}")}
     _check_names(where, "run", [*profile.seeds, *profile.runs, *profile.skip], [*families, "default"])
     _check_names(where, "protocol", profile.protocols, sorted(protocols))
     if twice := {family for family in families if families.count(family) > 1}:
@@ -142,6 +142,7 @@ class Planner:
                     sources=tuple(sources),
                     excluded=() if missing else self._excluded(spec, evaluated, resolved.sample_rate),
                     task=spec.task,
+                    labels=spec.labels,
                 )
 
     def evaluate_jobs(self) -> Iterator[EvaluateJob]:
@@ -162,7 +163,7 @@ class Planner:
                     pretrain_dataset="+".join(_sources(spec)) or "none",
                     variant=spec.variant,
                     transductive=spec.transductive,
-                    seen=tuple(self._refs(spec.data, rate)) if spec.transductive else (),
+                    seen=tuple(self._refs(_sources(spec), rate)) if spec.transductive else (),
                     tasks=tuple(self._task_ref(task, rate) for task in spec.evaluate),
                     protocols=protocols,
                     snapshot_protocol=[*quick, *protocols][0],
@@ -234,7 +235,7 @@ class Planner:
         return answers
 
     def _tuning_request(self, entry: Entry, name: str, protocol: Protocol) -> Request:
-        scale = self.profile.protocols.get(name)
+        scale = self._protocol_scale(entry, name)
         fields = Training.model_fields.keys()
         return self._request(entry).model_copy(
             update={
@@ -242,7 +243,7 @@ class Planner:
                 "method": protocol.method,
                 "method_config": protocol.method_config,
                 "training": protocol.training,
-                "scale": {k: v for k, v in scale.model_dump(exclude_none=True).items() if k in fields} if scale else {},
+                "scale": {k: v for k, v in scale.model_dump(exclude_none=True).items() if k in fields},
                 "freeze": protocol.freeze,
             }
         )
@@ -259,14 +260,15 @@ class Planner:
             encoder_config={**spec.encoder_config, **encoder_delta},
             training=spec.training,
             scale={key: value for key, value in scale.model_dump(exclude_none=True).items() if key in fields},
+            classes=class_count(spec.task or spec.labels),
         )
 
     def _common(self, entry: Entry, stage: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """The fields that all jobs of a run family share, seed by seed."""
         spec = entry.spec
         modules = [registry.find("method", spec.method).module, registry.find("encoder", spec.encoder).module]
-        if spec.task:
-            modules.append(registry.find("task", spec.task).module)
+        if named := spec.task or spec.labels:
+            modules.append(registry.find("task", named).module)
         code = code_hash([stage, *modules])
         for seed, name in zip(entry.seeds, entry.names(), strict=True):
             yield (
@@ -308,9 +310,9 @@ class Planner:
         return read_json(file) if file.exists() else {"status": "absent", "reason": f"{dataset} has not been prepared"}
 
     def _excluded(self, spec: RunSpec, evaluated: set[str], rate: int) -> tuple[CorpusRef, ...]:
-        if not spec.data or spec.transductive:
+        if spec.task or spec.transductive:
             return ()
-        if both := sorted(evaluated & set(spec.data)):
+        if both := sorted(evaluated & set(_sources(spec))):
             raise ConfigError(
                 f"A run pre-trains on {both[0]} and is evaluated on it; drop one, or flag the run `transductive: true`."
             )
@@ -336,6 +338,11 @@ class Planner:
                 f"Run {entry.family} is trained once a fold of {entry.spec.task}; it can be evaluated on that task only."
             )
         own = [name for name, protocol in protocols.items() if protocol.head == "own"]
+        if own and entry.spec.labels:
+            raise ConfigError(
+                f"Run {entry.family}: protocol {own[0]} scores the classifier trained with the encoder, which is one of "
+                f"{entry.spec.labels}; drop the protocol."
+            )
         if own and not self.resolved[entry.family].needs_labels:
             raise ConfigError(
                 f"Run {entry.family}: protocol {own[0]} scores the classifier trained with the encoder, and {entry.spec.method} "
@@ -346,7 +353,7 @@ class Planner:
         """The run's protocols under the profile's scale, which of a fine-tuning one says only what is no training."""
         scaled = {}
         for name in entry.spec.protocols:
-            protocol, scale = entry.study.protocols[name], self.profile.protocols.get(name, ProtocolScale())
+            protocol, scale = entry.study.protocols[name], self._protocol_scale(entry, name)
             changes = scale.model_dump(exclude_none=True)
             unread = (
                 Training.model_fields.keys()
@@ -355,6 +362,11 @@ class Planner:
             )
             scaled[name] = protocol.model_copy(update={k: v for k, v in changes.items() if k not in unread})
         return scaled
+
+    def _protocol_scale(self, entry: Entry, name: str) -> ProtocolScale:
+        """What the profile changes of a protocol: of this study's (``linear@study``), else of all that have the name."""
+        scales = self.profile.protocols
+        return scales.get(f"{name}@{entry.study.id}", scales.get(name, ProtocolScale()))
 
     def _protocols(self, entry: Entry) -> dict[str, Protocol]:
         """The run's protocols, complete."""
@@ -392,11 +404,20 @@ def check_fine_tuning(where: str, encoder: str, protocol: Protocol, settings: Re
 
 
 def _sources(spec: RunSpec) -> tuple[str, ...]:
-    return spec.data or ((_task(spec.task).dataset,) if spec.task else ())
+    labelled = spec.task or spec.labels
+    return spec.data or ((_task(labelled).dataset,) if labelled else ())
 
 
 def _datasets(spec: RunSpec) -> set[str]:
     return {*_sources(spec), *(_task(task).dataset for task in spec.evaluate)}
+
+
+def class_count(labelled: str | None) -> int:
+    """Classes of the classifier that is trained with the labels of a task, as its record states them."""
+    if labelled is None:
+        return UNSTATED_CLASSES
+    task = _task(labelled)
+    return len(official_classes(task, registry.load("dataset", task.dataset))) or UNSTATED_CLASSES
 
 
 def _task(name: str) -> Task:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmark.artifacts import Cache
-from benchmark.config import EncoderConfig, Protocol, Training
+from benchmark.config import Protocol, Training
 from benchmark.corpus.splits import Fold
 from benchmark.corpus.store import Corpus
 from benchmark.errors import ConfigError, ForbiddenClipError
@@ -25,7 +24,7 @@ from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.data import TrainingData
 from benchmark.pretraining.finetuning import FineTuned, Selection
 from benchmark.pretraining.layers import frozen_modules, parameter_groups
-from benchmark.pretraining.method import Batch, Method, Step
+from benchmark.pretraining.method import Batch, Step
 from benchmark.pretraining.schedule import RATE_FACTOR, build_optimizer, set_learning_rate
 from benchmark.seeding import isolated_torch_seed
 from benchmark.signal.encoder import Encoder
@@ -54,7 +53,8 @@ def make(corpus: Corpus, folder: Path, settings: Protocol, seed: int = 0, key: s
     labels = changes.pop("labels", np.arange(n) % 2)
     clips = np.arange(n)
     folds = tuple(
-        Fold(str(f), clips[clips % 4 > 1], clips[(clips % 4 == 1 - f)], clips[clips % 4 == f], clips[:0]) for f in (0, 1)
+        Fold(str(f), clips[clips % 4 > 1], clips[(clips % 4 == 1 - f)], clips[clips % 4 == f], clips[:0])
+        for f in (0, 1)
     )
     if labels.ndim == 1:  # both classes in every part
         part = clips // 2 % 4
@@ -157,7 +157,9 @@ def test_validation_clips_never_train_where_they_choose(
             data.sources[0].corpus.clip(int(tuning.rows[fold.valid[0]]))
 
 
-def test_the_best_weights_are_copied_not_the_last(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_weights_are_copied_not_the_last(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of measurements 0.2, 0.9, 0.9, 0.1 after steps 2, 4, 6, 8 the first best is at 4: the weights of a run of 4 steps."""
     values = iter([0.2, 0.9, 0.9, 0.1])
     call = Selection.__call__
@@ -225,7 +227,9 @@ def test_another_train_size_or_replica_leaves_finished_units(
     first = fine_tune(make(corpus, tmp_path, small))
     count: list[str] = []
     original = finetuning.Trainer.fit
-    monkeypatch.setattr(finetuning.Trainer, "fit", lambda self, s: (count.append(self.name), original(self, s)) and None)
+    monkeypatch.setattr(
+        finetuning.Trainer, "fit", lambda self, s: (count.append(self.name), original(self, s)) and None
+    )
     outcomes = fine_tune(make(corpus, tmp_path, large))
     assert len(outcomes) == 8
     assert len(count) == len(set(count)) == 6

@@ -1,0 +1,166 @@
+"""Normalised accuracies as tagliasacchi2020 prints them: of slices, averaged over replicas and tasks (§IV, eq. 1 and table I).
+
+Beside :mod:`benchmark.statistics.normalised`, which scores clips, resamples the references and leaves undefined cells out: here
+every cell counts, however small the gap between the references, and what varies is the choice of the tasks alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmark.config import Study, SummaryColumn, SummarySpec
+from benchmark.jobs import ReportJob, ReportRun
+from benchmark.seeding import numpy_stream
+from benchmark.statistics.bootstrap import Floats, mean_replicates, percentile_interval
+from benchmark.statistics.inputs import snapshot_step
+from benchmark.statistics.normalised import PAPER_RESAMPLES
+
+_CELL = ["run", "task", "protocol", "train_size"]
+Key = tuple[str, str, str, str]
+"""Run, task, protocol and train size."""
+
+
+@dataclass(frozen=True)
+class SummaryTaskRow:
+    """A row of ``summary_tasks.csv``: eq. (1) of one run on one task, mean over replicas."""
+
+    study: str
+    summary: str
+    run: str
+    task: str
+    protocol: str
+    train_size: str
+    value: float | None = None
+    spread: float | None = None
+    """Standard deviation over replicas; None where there is one."""
+    accuracy: float | None = None
+    untrained: float | None = None
+    supervised: float | None = None
+    replicas: int | None = None
+    reason: str = ""
+    """Why there is no value."""
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """A row of ``summaries.csv``: the mean over tasks."""
+
+    study: str
+    summary: str
+    run: str
+    protocol: str
+    train_size: str
+    value: float | None = None
+    spread: float | None = None
+    """Standard deviation of 50 bootstrap means over tasks; the paper does not say what its figure is."""
+    lower: float | None = None
+    upper: float | None = None
+    """95 % of as many bootstrap means over tasks as the profile states."""
+    tasks: int = 0
+    reason: str = ""
+
+
+def summaries(
+    study: Study, runs: Mapping[str, ReportRun], scores: pd.DataFrame, job: ReportJob
+) -> tuple[list[SummaryRow], list[SummaryTaskRow]]:
+    """Every cell of the study's summaries, and the tasks that it is the mean of.
+
+    Args:
+        study: declares them.
+        runs: facts of its run families, of which the references are taken.
+        scores: score rows with the columns of ``scores.csv``.
+        job: seed and number of resamples.
+    """
+    accuracies = _accuracies(scores[scores["study"] == study.id])
+    rows, details = [], []
+    for name, spec in study.summaries.items():
+        for run, column in ((run, column) for run in spec.rows for column in spec.columns):
+            cells = list(_task_rows(study, name, spec, column, run, runs.get(run), accuracies))
+            details += cells
+            rows.append(_mean(cells, job))
+    return rows, details
+
+
+def _accuracies(scores: pd.DataFrame) -> dict[Key, Floats]:
+    """Accuracy of test slices by cell, fold means of every pre-training seed and head replica."""
+    kept = (scores["unit"] == "slice") & (scores["metric"] == "accuracy") & (scores["status"] == "ok")
+    rows = scores[kept & (scores["split"] == "test") & (scores["fold"] == "mean")]
+    rows = rows[rows["variant"].map(snapshot_step).isna()].sort_values(["pretrain_seed", "head_seed"])
+    return {
+        (str(run), str(task), str(protocol), str(size)): pd.to_numeric(group["value"]).to_numpy(np.float64)
+        for (run, task, protocol, size), group in rows.groupby(_CELL)
+    }
+
+
+def _task_rows(
+    study: Study,
+    name: str,
+    spec: SummarySpec,
+    column: SummaryColumn,
+    run: str,
+    facts: ReportRun | None,
+    accuracies: Mapping[Key, Floats],
+) -> Iterator[SummaryTaskRow]:
+    size = str(column.train_size)
+    for task in spec.tasks:
+        row = SummaryTaskRow(study.id, name, run, task, column.protocol, size)
+        if facts is None:
+            yield _without(row, "this profile leaves the run out")
+            continue
+        below = study.untrained_protocols.get(column.protocol, column.protocol)
+        own = accuracies.get((run, task, column.protocol, size))
+        untrained = accuracies.get((facts.untrained or "", task, below, size))
+        reference = facts.supervised.get(task, "")
+        supervised = _only(accuracies, reference, task, size)
+        if own is None or untrained is None or supervised is None:
+            missing = run if own is None else (facts.untrained or "Untrained") if untrained is None else reference
+            yield _without(row, f"no slices of {missing} were scored here")
+            continue
+        yield _normalised(row, own, float(untrained.mean()), float(supervised.mean()))
+
+
+def _normalised(row: SummaryTaskRow, own: Floats, untrained: float, supervised: float) -> SummaryTaskRow:
+    if supervised == untrained:
+        return _without(row, "Untrained and Supervised are equally good, so that nothing can be normalised")
+    values = (own - untrained) / (supervised - untrained)
+    return SummaryTaskRow(
+        **_place(row),
+        value=float(values.mean()),
+        spread=float(values.std(ddof=1)) if len(values) > 1 else None,
+        accuracy=float(own.mean()),
+        untrained=untrained,
+        supervised=supervised,
+        replicas=len(values),
+    )
+
+
+def _only(accuracies: Mapping[Key, Floats], run: str, task: str, size: str) -> Floats | None:
+    """The Supervised reference's accuracies at a task and train size: those of its only protocol there."""
+    found = [values for key, values in accuracies.items() if (key[0], key[1], key[3]) == (run, task, size)]
+    return found[0] if len(found) == 1 else None
+
+
+def _without(row: SummaryTaskRow, reason: str) -> SummaryTaskRow:
+    return SummaryTaskRow(**_place(row), reason=reason)
+
+
+def _place(row: SummaryTaskRow) -> dict[str, str]:
+    return {name: getattr(row, name) for name in ("study", "summary", "run", "task", "protocol", "train_size")}
+
+
+def _mean(cells: list[SummaryTaskRow], job: ReportJob) -> SummaryRow:
+    """Of all tasks, or of none: the paper's mean has no gaps."""
+    first = cells[0]
+    place = (first.study, first.summary, first.run, first.protocol, first.train_size)
+    if reasons := sorted({cell.reason for cell in cells if cell.reason}):
+        return SummaryRow(*place, tasks=sum(not cell.reason for cell in cells), reason="; ".join(reasons))
+    values = np.array([cell.value for cell in cells], np.float64)
+    spread = mean_replicates(values, PAPER_RESAMPLES, numpy_stream(job.seed, "summaries", *place, "paper")).std()
+    draws = mean_replicates(values, job.bootstrap, numpy_stream(job.seed, "summaries", *place))
+    lower, upper = percentile_interval(draws) if len(values) > 1 else (math.nan, math.nan)
+    return SummaryRow(*place, float(values.mean()), float(spread), lower, upper, len(values))
