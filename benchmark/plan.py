@@ -118,9 +118,7 @@ class Planner:
         where = f"params.yaml: profiles.{workspace.profile}"
         self.entries = entries(workspace.root, self.profile, where, only)
         self.studies = tuple(study for study in self.profile.studies if not only or study in only)
-        self.resolved = self._resolve()
-        self.tuned = self._resolve_fine_tuning()
-        """Settings of every protocol that fine-tunes, by run family and protocol: defaults differ by method and encoder."""
+        self.resolved, self.tuned = self._resolve()
         self.versions = versions()
 
     def pretrain_jobs(self) -> Iterator[PretrainJob]:
@@ -213,26 +211,23 @@ class Planner:
         studies = [entry.study.model_dump(mode="json") for entry in self.entries]
         return content_hash([code_hash(modules), [hash_file(file) for file in templates if file.is_file()], studies])
 
-    def _resolve(self) -> dict[str, Resolved]:
-        requests = [self._request(entry) for entry in self.entries]
-        answers = resolve(requests, self.workspace)
-        return {entry.family: answer for entry, answer in zip(self.entries, answers, strict=True)}
-
-    def _resolve_fine_tuning(self) -> dict[tuple[str, str], Resolved]:
-        asked = {
-            (entry.family, name): protocol
+    def _resolve(self) -> tuple[dict[str, Resolved], dict[tuple[str, str], Resolved]]:
+        """Settings of every run family, and of every protocol that fine-tunes it, all asked at once."""
+        tuned = {
+            (entry.family, name): (entry, protocol)
             for entry in self.entries
             for name, protocol in self._scaled(entry).items()
             if protocol.head == "fine_tune"
         }
-        by_family = {entry.family: entry for entry in self.entries}
-        requests = [self._tuning_request(by_family[family], name, p) for (family, name), p in asked.items()]
-        answers = dict(zip(asked, resolve(requests, self.workspace), strict=True)) if asked else {}
-        for (family, name), answer in answers.items():
-            check_fine_tuning(
-                f"Run {family}, protocol {name}", by_family[family].spec.encoder, asked[family, name], answer
-            )
-        return answers
+        requests = [self._request(entry) for entry in self.entries]
+        requests += [self._tuning_request(entry, name, protocol) for (_, name), (entry, protocol) in tuned.items()]
+        answers = resolve(requests, self.workspace)
+        of_runs = {entry.family: answer for entry, answer in zip(self.entries, answers, strict=False)}
+        of_protocols = dict(zip(tuned, answers[len(self.entries) :], strict=True))
+        for (family, name), (entry, protocol) in tuned.items():
+            where = f"Run {family}, protocol {name}"
+            check_fine_tuning(where, entry.spec.encoder, protocol, of_protocols[family, name])
+        return of_runs, of_protocols
 
     def _tuning_request(self, entry: Entry, name: str, protocol: Protocol) -> Request:
         scale = self._protocol_scale(entry, name)

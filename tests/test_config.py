@@ -77,6 +77,20 @@ def test_a_searched_head_needs_its_grid(head: str, grid: str):
         validate(Protocol, {"head": head}, "protocol x")
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"head": "fine_tune", "lr": 0.1}, "a fine_tune head does not read lr"),
+        ({"head": "own", "freeze": "all"}, "only a fine_tune head reads freeze"),
+        ({"head": "fine_tune", "freeze": 0}, "freeze"),
+        ({"head": "fine_tune", "select": "best"}, "select"),
+    ],
+)
+def test_a_setting_that_its_head_does_not_read_is_refused(settings: dict[str, object], sentence: str):
+    with pytest.raises(ConfigError, match=sentence):
+        validate(Protocol, settings, "protocol")
+
+
 def test_a_profile_changes_nothing_of_a_run_but_its_scale():
     assert set(Scale.model_fields) == ALLOWED
     profile = params()["profiles"]["sandbox"]  # type: ignore[index]

@@ -13,10 +13,12 @@ import yaml
 
 from benchmark import registry
 from benchmark.artifacts import read_json, write_json
-from benchmark.config import load_params
+from benchmark.closure import closure
+from benchmark.config import Protocol, Training, load_params
 from benchmark.errors import ConfigError
 from benchmark.jobs import EvaluateJob, PretrainJob, read_job
-from benchmark.plan import Planner, active_stages, check_active
+from benchmark.plan import FINE_TUNING, Planner, active_stages, check_active, check_fine_tuning
+from benchmark.resolve import Resolved
 from benchmark.selection import select_profile
 from benchmark.workspace import Workspace
 
@@ -124,6 +126,77 @@ def test_a_run_trained_once_a_fold_is_evaluated_on_that_task_only(root: Path):
     change_run(root, "supervised_esc10", evaluate=["esc10", "us8k"])
     with pytest.raises(ConfigError, match="trained once a fold of esc10"):
         jobs(planner(root))
+
+
+def fine_tuned(root: Path, run: str = "simclr_us8k", **settings: Any) -> None:
+    """Give a run of the transfer study the protocol ``tuned`` beside ``linear``."""
+    file = root / "studies" / "transfer.yaml"
+    study = yaml.safe_load(file.read_text())
+    study["protocols"]["tuned"] = {"head": "fine_tune", "unit": "slice", "training": {"lr": 0.01}, **settings}
+    study["runs"][run]["protocols"] = ["tuned", "linear"]
+    file.write_text(yaml.safe_dump(study))
+
+
+def test_fine_tuning_is_its_methods_defaults_under_its_delta_under_the_profiles_scale(root: Path):
+    before = jobs(planner(root))[1]["simclr_us8k-0"]
+    fine_tuned(root)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["profiles"]["mini"]["protocols"]["tuned"] = {"epochs": 3, "batch_size": 32, "replicas": 2}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    job = jobs(planner(root))[1]["simclr_us8k-0"]
+    training = job.protocols["tuned"].training
+    assert (training["optimizer"], training["lr"]) == ("adam", 0.01)  # the method's, and the study's delta
+    assert (training["epochs"], training["steps"], training["batch_size"]) == (3, None, 32)
+    assert job.protocols["tuned"].replicas == 2
+    assert job.protocols["tuned"].method_config["mix"] == 0.0
+    assert job.snapshot_protocol == "linear"
+    assert list(job.fine_tuning_code) == ["tuned"]
+    assert job.code == before.code  # frozen heads do not depend on how a protocol beside them trains
+
+
+def test_the_code_behind_fine_tuning_holds_its_method_and_the_loop():
+    found = closure([*FINE_TUNING, "methods.supervised"])
+    assert {"methods.supervised", "benchmark.pretraining.loop", "benchmark.evaluation.stage"} <= set(found)
+    assert "benchmark.pretraining.loop" not in closure(["benchmark.evaluation.stage"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"method": "supervisd"}, "did you mean 'supervised'"),
+        ({"freeze": 99}, "protocol tuned: freeze: TagliasacchiCnn has 6 blocks"),
+    ],
+)
+def test_a_protocol_that_cannot_be_resolved_is_refused(root: Path, settings: dict[str, Any], sentence: str):
+    fine_tuned(root, **settings)
+    with pytest.raises(ConfigError, match=sentence):
+        planner(root)
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"needs_labels": False}, "method simclr does not learn a task's labels"),
+        ({"training": Training(steps=0)}, "training has no length"),
+        ({"training": Training(steps=5, snapshots=(1,))}, "there are no snapshots"),
+        ({"parameters": 0}, "encoder e has no parameters, so that it cannot be fine-tuned; drop the protocol"),
+        ({"scope": "clip"}, "encoder e sees whole clips"),
+    ],
+)
+def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_trained(facts: dict[str, Any], sentence: str):
+    counts = dict.fromkeys(
+        ["sample_rate", "parameters", "trained_parameters", "views", "window_flops", "window_values"], 1
+    )
+    settings: dict[str, Any] = {
+        **counts,
+        "scope": "window",
+        "needs_labels": True,
+        "training": Training(steps=5),
+        **facts,
+    }
+    protocol = Protocol(head="fine_tune", method="simclr")
+    with pytest.raises(ConfigError, match=f"^Run r: .*{sentence}"):
+        check_fine_tuning("Run r", "e", protocol, Resolved(method_config={}, encoder_config={}, **settings))
 
 
 def test_absent_data_is_told_not_raised(root: Path):

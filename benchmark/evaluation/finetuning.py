@@ -153,7 +153,7 @@ class _Unit:
         state = TrainingState(tuned, build_optimizer(training, tuned, groups), [])
         self.checkpoints.restore(state)
         probes = [] if tuned.best is None else [self._selection(data)]
-        Trainer(self.name, tuning.seed, data, training, steps, self.checkpoints, _NoCurves(), probes).fit(state)
+        Trainer(self.name, tuning.seed, data, training, steps, self.checkpoints, NoCurves(), probes).fit(state)
         encoder, head = tuned.chosen()
         return encoder, head.cpu(), None if tuned.best is None else float(tuned.best_step.item())
 
@@ -214,7 +214,7 @@ class _Unit:
         return classifier_probabilities(head, torch.from_numpy(found.slices), tuning.material.kind)
 
 
-class _NoCurves:
+class NoCurves:
     """A unit's scalars stay in its checkpoints: thousands of folders of curves would serve nobody."""
 
     def log(self, entry: Mapping[str, float]) -> None:

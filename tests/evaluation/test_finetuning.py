@@ -146,9 +146,12 @@ def test_validation_clips_never_train_where_they_choose(
 ) -> None:
     seen: list[TrainingData] = []
     original = TrainingData.__init__
-    monkeypatch.setattr(
-        TrainingData, "__init__", lambda self, *a, **k: (seen.append(self), original(self, *a, **k)) and None
-    )
+
+    def watched(self: TrainingData, *args: Any, **kwargs: Any) -> None:
+        seen.append(self)
+        original(self, *args, **kwargs)
+
+    monkeypatch.setattr(TrainingData, "__init__", watched)
     tuning = make(corpus, tmp_path, protocol(select="best_valid"))
     fine_tune(tuning)
     for data, fold in zip(seen, tuning.material.folds, strict=True):
@@ -227,9 +230,12 @@ def test_another_train_size_or_replica_leaves_finished_units(
     first = fine_tune(make(corpus, tmp_path, small))
     count: list[str] = []
     original = finetuning.Trainer.fit
-    monkeypatch.setattr(
-        finetuning.Trainer, "fit", lambda self, s: (count.append(self.name), original(self, s)) and None
-    )
+
+    def counted(self: Any, state: TrainingState) -> None:
+        count.append(self.name)
+        original(self, state)
+
+    monkeypatch.setattr(finetuning.Trainer, "fit", counted)
     outcomes = fine_tune(make(corpus, tmp_path, large))
     assert len(outcomes) == 8
     assert len(count) == len(set(count)) == 6
@@ -358,10 +364,8 @@ def test_clips_of_several_classes(corpus: Corpus, tmp_path: Path) -> None:
     labels = np.stack([pitch == 0, pitch == 1, np.ones_like(pitch)], axis=1).astype(np.uint8)
     labels[::3, 2] = 0
     tuning = make(corpus, tmp_path, protocol(select="best_valid", training={"steps": 30}), labels=labels)
-    fold = tuning.material.folds[0]
     clips = np.arange(N - 2)
     mixed = Fold("0", clips[:24], clips[24:34], clips[34:], clips[:0])
-    del fold
     tuning = replace(tuning, material=replace(tuning.material, folds=(mixed,)))
     [outcome] = fine_tune(tuning)
     assert outcome.scores.shape == (12, 3)
