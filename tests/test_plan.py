@@ -199,6 +199,41 @@ def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_trained(facts: 
         check_fine_tuning("Run r", "e", protocol, Resolved(method_config={}, encoder_config={}, **settings))
 
 
+def test_a_run_with_labels_of_another_dataset(root: Path):
+    change_run(root, "simclr_us8k", data=[], labels="us8k", method="supervised", training={}, method_config={})
+    pretrain, evaluate = jobs(planner(root))
+    job = pretrain["simclr_us8k-0"]
+    assert (job.labels, job.task, [ref.dataset for ref in job.sources]) == ("us8k", None, ["urbansound8k"])
+    assert [ref.dataset for ref in job.excluded] == ["esc50", "fsdd"]
+    assert evaluate["simclr_us8k-0"].pretrain_dataset == "urbansound8k"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": "us8k"}, "set one of the three"),
+        ({"data": [], "labels": "esc10", "method": "supervised"}, "pre-trains on esc50 and is evaluated on it"),
+        ({"data": [], "labels": "us8k", "method": "supervised", "protocols": ["scratch"]}, "which is one of us8k"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(root: Path, changes: dict[str, Any], message: str):
+    change_run(root, "simclr_us8k", **{"training": {}, "method_config": {}, **changes})
+    with pytest.raises(ConfigError, match=message):
+        jobs(planner(root))
+
+
+def test_the_scale_of_a_protocol_may_be_one_studys_alone(root: Path):
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    mini = params["profiles"]["mini"]
+    mini["protocols"] |= {"linear_published@transfer": {"steps": 7}, "linear_published": {"steps": 8}}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    assert jobs(planner(root))[1]["simclr_us8k-0"].protocols["linear_published"].steps == 7
+    mini["protocols"] = {"linear_published@transfr": {"steps": 7}}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(ConfigError, match="unknown protocol 'linear_published@transfr'"):
+        planner(root)
+
+
 def test_absent_data_is_told_not_raised(root: Path):
     pretrain, evaluate = jobs(planner(root, urbansound8k="no folder UrbanSound8K"))
     assert (pretrain["simclr_us8k-0"].status, pretrain["simclr_us8k-0"].reason) == ("not run", "no folder UrbanSound8K")

@@ -118,7 +118,9 @@ def test_the_figure_is_the_spread_of_means_over_resampled_tasks():
     error = values.std() / np.sqrt(len(values))  # of a bootstrap mean, in the limit of many resamples
     row = found(table())[0][0]
     assert row.spread == pytest.approx(error, rel=0.35)  # 50 resamples
-    assert row.lower is not None and row.upper is not None and row.value is not None
+    assert row.lower is not None
+    assert row.upper is not None
+    assert row.value is not None
     assert values.min() <= row.lower < row.value < row.upper <= values.max()
 
 
