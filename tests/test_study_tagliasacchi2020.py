@@ -92,7 +92,7 @@ def test_the_encoder_and_its_front_end_are_as_stated(plan: Planner, pretrain: di
         config = pretrain[run].encoder_config
         rate = front["sample_rate_hz"]["value"]
         assert config["frontend"]["sample_rate"] == rate
-        assert config["frontend"]["window"] == rate * front["window_ms"]["value"] // 1000
+        assert config["frontend"]["win_length"] == rate * front["window_ms"]["value"] // 1000
         assert config["frontend"]["hop"] == rate * front["hop_ms"]["value"] // 1000
         assert config["frontend"]["n_mels"] == front["mel_bands"]["value"]
         assert [config["frontend"]["f_min"], config["frontend"]["f_max"]] == front["mel_range_hz"]["value"]

@@ -17,6 +17,7 @@ from benchmark.reporting.results import BANNER, Results, read_results, task_metr
 from benchmark.reporting.summaries import published_cells, summary_table
 from benchmark.statistics.families import cell_key, shown
 from benchmark.statistics.rows import AccuracyRow, NormalisedMeanRow, NormalisedRow
+from benchmark.statistics.summaries import NOT_ASKED as NOT_ASKED_HERE
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
@@ -48,7 +49,8 @@ def study_tables(job: ReportJob, study: Study, results: Results, root: Path) -> 
         for name, spec in study.tables.items()
         if shown(study, spec.rows, runs)
     ]
-    chosen = {name: spec for name, spec in study.summaries.items() if shown(study, spec.rows, runs)}
+    asked = {row.summary for row in own.summaries if row.reason != NOT_ASKED_HERE}
+    chosen = {n: spec for n, spec in study.summaries.items() if n in asked and shown(study, spec.rows, runs)}
     printed = read_published_results(root, load_settings(root)) if any(s.published for s in chosen.values()) else ()
     summed = [
         summary_table(job, study, name, own, published_cells(study, spec, printed)) for name, spec in chosen.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from benchmark.statistics.bootstrap import Floats, mean_replicates, percentile_i
 from benchmark.statistics.inputs import snapshot_step
 from benchmark.statistics.normalised import PAPER_RESAMPLES
 
+NOT_ASKED = "this profile does not ask for this protocol and train size"
 _CELL = ["run", "task", "protocol", "train_size"]
 Key = tuple[str, str, str, str]
 """Run, task, protocol and train size."""
@@ -76,11 +77,14 @@ def summaries(
         scores: score rows with the columns of ``scores.csv``.
         job: seed and number of resamples.
     """
-    accuracies = _accuracies(scores[scores["study"] == study.id])
+    own = scores[scores["study"] == study.id]
+    accuracies, asked = _accuracies(own), {*zip(own["protocol"], own["train_size"], strict=True)}
     rows, details = [], []
     for name, spec in study.summaries.items():
         for run, column in ((run, column) for run in spec.rows for column in spec.columns):
             cells = list(_task_rows(study, name, spec, column, run, runs.get(run), accuracies))
+            if run in runs and (column.protocol, str(column.train_size)) not in asked:
+                cells = [replace(cell, reason=NOT_ASKED) for cell in cells]
             details += cells
             rows.append(_mean(cells, job))
     return rows, details
@@ -110,7 +114,7 @@ def _task_rows(
     for task in spec.tasks:
         row = SummaryTaskRow(study.id, name, run, task, column.protocol, size)
         if facts is None:
-            yield _without(row, "this profile leaves the run out")
+            yield replace(row, reason="this profile leaves the run out")
             continue
         below = study.untrained_protocols.get(column.protocol, column.protocol)
         own = accuracies.get((run, task, column.protocol, size))
@@ -119,17 +123,17 @@ def _task_rows(
         supervised = _only(accuracies, reference, task, size)
         if own is None or untrained is None or supervised is None:
             missing = run if own is None else (facts.untrained or "Untrained") if untrained is None else reference
-            yield _without(row, f"no slices of {missing} were scored here")
+            yield replace(row, reason=f"no slices of {missing} were scored here")
             continue
         yield _normalised(row, own, float(untrained.mean()), float(supervised.mean()))
 
 
 def _normalised(row: SummaryTaskRow, own: Floats, untrained: float, supervised: float) -> SummaryTaskRow:
     if supervised == untrained:
-        return _without(row, "Untrained and Supervised are equally good, so that nothing can be normalised")
+        return replace(row, reason="Untrained and Supervised are equally good, so that nothing can be normalised")
     values = (own - untrained) / (supervised - untrained)
-    return SummaryTaskRow(
-        **_place(row),
+    return replace(
+        row,
         value=float(values.mean()),
         spread=float(values.std(ddof=1)) if len(values) > 1 else None,
         accuracy=float(own.mean()),
@@ -143,14 +147,6 @@ def _only(accuracies: Mapping[Key, Floats], run: str, task: str, size: str) -> F
     """The Supervised reference's accuracies at a task and train size: those of its only protocol there."""
     found = [values for key, values in accuracies.items() if (key[0], key[1], key[3]) == (run, task, size)]
     return found[0] if len(found) == 1 else None
-
-
-def _without(row: SummaryTaskRow, reason: str) -> SummaryTaskRow:
-    return SummaryTaskRow(**_place(row), reason=reason)
-
-
-def _place(row: SummaryTaskRow) -> dict[str, str]:
-    return {name: getattr(row, name) for name in ("study", "summary", "run", "task", "protocol", "train_size")}
 
 
 def _mean(cells: list[SummaryTaskRow], job: ReportJob) -> SummaryRow:

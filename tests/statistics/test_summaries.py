@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.config import Study
 from benchmark.jobs import ReportJob, ReportRun
-from benchmark.statistics.summaries import SummaryRow, SummaryTaskRow, summaries
+from benchmark.statistics.summaries import NOT_ASKED, SummaryRow, SummaryTaskRow, summaries
 
 TASKS = ("a", "b", "c")
 
@@ -129,6 +129,12 @@ def test_a_mean_with_a_gap_has_no_value_and_says_why():
     rows, details = found(scores[~((scores["run"] == "low") & (scores["task"] == "b"))])
     assert (rows[0].value, rows[0].tasks, rows[0].reason) == (None, 2, "no slices of low were scored here")
     assert [row.task for row in details if row.value is None and row.protocol == "linear"] == ["b"]
+
+
+def test_a_setting_that_no_run_was_asked_for_says_so():
+    scores = table()
+    rows, _ = found(scores[scores["train_size"] == "full"])
+    assert {row.reason for row in rows} == {NOT_ASKED}
 
 
 def test_equal_references_divide_nothing():
