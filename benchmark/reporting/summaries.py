@@ -11,7 +11,7 @@ from benchmark.reporting.footnotes import Footnotes
 from benchmark.reporting.formats import Table
 from benchmark.reporting.results import BANNER, Results
 from benchmark.statistics.rows import NormalisedMeanRow
-from benchmark.statistics.summaries import SummaryRow
+from benchmark.statistics.summaries import UNDEFINED, SummaryRow
 
 READING = (
     "Each cell, line by line: the published number; ours by the paper's rules, accuracy of slices and all tasks, ± the standard "
@@ -77,9 +77,10 @@ class _Builder:
 
     def _as_published(self, row: SummaryRow) -> str:
         if row.value is None:
-            return f"not run ({self.footnotes.mark(row.reason)})"
+            return f"{'undefined' if row.reason == UNDEFINED else 'not run'} ({self.footnotes.mark(row.reason)})"
+        partial = f" ({self.footnotes.mark(row.reason)})" if row.reason else ""
         interval = "" if row.lower is None or row.upper is None else f" [{row.lower:.2f}, {row.upper:.2f}]"
-        return f"{row.value:.2f} ± {row.spread or 0:.2f}{interval}"
+        return f"{row.value:.2f} ± {row.spread or 0:.2f}{interval}{partial}"
 
     def _own(self, row: NormalisedMeanRow | None) -> str:
         if row is None:

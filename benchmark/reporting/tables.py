@@ -15,9 +15,9 @@ from benchmark.reporting.footnotes import Footnotes
 from benchmark.reporting.formats import NOT_ASKED, TRANSDUCTIVE, Table, write_table
 from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
 from benchmark.reporting.summaries import published_cells, summary_table
+from benchmark.statistics import summaries
 from benchmark.statistics.families import cell_key, shown
 from benchmark.statistics.rows import AccuracyRow, NormalisedMeanRow, NormalisedRow
-from benchmark.statistics.summaries import NOT_ASKED as NOT_ASKED_HERE
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
@@ -49,7 +49,7 @@ def study_tables(job: ReportJob, study: Study, results: Results, root: Path) -> 
         for name, spec in study.tables.items()
         if shown(study, spec.rows, runs)
     ]
-    asked = {row.summary for row in own.summaries if row.reason != NOT_ASKED_HERE}
+    asked = {row.summary for row in own.summaries if row.reason not in {summaries.NOT_ASKED, summaries.LEFT_OUT}}
     chosen = {n: spec for n, spec in study.summaries.items() if n in asked and shown(study, spec.rows, runs)}
     printed = read_published_results(root, load_settings(root)) if any(s.published for s in chosen.values()) else ()
     summed = [

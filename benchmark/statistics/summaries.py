@@ -1,7 +1,8 @@
 """Normalised accuracies as tagliasacchi2020 prints them: of slices, averaged over replicas and tasks (§IV, eq. 1 and table I).
 
 Beside :mod:`benchmark.statistics.normalised`, which scores clips, resamples the references and leaves undefined cells out: here
-every cell counts, however small the gap between the references, and what varies is the choice of the tasks alone.
+every cell counts, however small the gap between the references, and what varies is the choice of the tasks alone. Where there is no
+gap at all the task is left out and counted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from benchmark.statistics.inputs import snapshot_step
 from benchmark.statistics.normalised import PAPER_RESAMPLES
 
 NOT_ASKED = "this profile does not ask for this protocol and train size"
+LEFT_OUT = "this profile leaves the run out"
+UNDEFINED = "Untrained and Supervised are equally good, so that nothing can be normalised"
 _CELL = ["run", "task", "protocol", "train_size"]
 Key = tuple[str, str, str, str]
 """Run, task, protocol and train size."""
@@ -64,6 +67,7 @@ class SummaryRow:
     """95 % of as many bootstrap means over tasks as the profile states."""
     tasks: int = 0
     reason: str = ""
+    """Why there is no value, or what it leaves out."""
 
 
 def summaries(
@@ -114,7 +118,7 @@ def _task_rows(
     for task in spec.tasks:
         row = SummaryTaskRow(study.id, name, run, task, column.protocol, size)
         if facts is None:
-            yield replace(row, reason="this profile leaves the run out")
+            yield replace(row, reason=LEFT_OUT)
             continue
         below = study.untrained_protocols.get(column.protocol, column.protocol)
         own = accuracies.get((run, task, column.protocol, size))
@@ -130,7 +134,7 @@ def _task_rows(
 
 def _normalised(row: SummaryTaskRow, own: Floats, untrained: float, supervised: float) -> SummaryTaskRow:
     if supervised == untrained:
-        return replace(row, reason="Untrained and Supervised are equally good, so that nothing can be normalised")
+        return replace(row, reason=UNDEFINED)
     values = (own - untrained) / (supervised - untrained)
     return replace(
         row,
@@ -150,13 +154,18 @@ def _only(accuracies: Mapping[Key, Floats], run: str, task: str, size: str) -> F
 
 
 def _mean(cells: list[SummaryTaskRow], job: ReportJob) -> SummaryRow:
-    """Of all tasks, or of none: the paper's mean has no gaps."""
+    """Of all tasks that can be normalised; of none, where one was not run: the paper's mean has no gaps."""
     first = cells[0]
     place = (first.study, first.summary, first.run, first.protocol, first.train_size)
-    if reasons := sorted({cell.reason for cell in cells if cell.reason}):
-        return SummaryRow(*place, tasks=sum(not cell.reason for cell in cells), reason="; ".join(reasons))
-    values = np.array([cell.value for cell in cells], np.float64)
+    defined = [cell for cell in cells if not cell.reason]
+    if missing := sorted({cell.reason for cell in cells if cell.reason not in {"", UNDEFINED}}):
+        return SummaryRow(*place, tasks=len(defined), reason="; ".join(missing))
+    if not defined:
+        return SummaryRow(*place, reason=UNDEFINED)
+    left_out = len(cells) - len(defined)
+    reason = f"without {left_out} of {len(cells)} tasks: {UNDEFINED}" if left_out else ""
+    values = np.array([cell.value for cell in defined], np.float64)
     spread = mean_replicates(values, PAPER_RESAMPLES, numpy_stream(job.seed, "summaries", *place, "paper")).std()
     draws = mean_replicates(values, job.bootstrap, numpy_stream(job.seed, "summaries", *place))
     lower, upper = percentile_interval(draws) if len(values) > 1 else (math.nan, math.nan)
-    return SummaryRow(*place, float(values.mean()), float(spread), lower, upper, len(values))
+    return SummaryRow(*place, float(values.mean()), float(spread), lower, upper, len(values), reason)

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.config import Study
 from benchmark.jobs import ReportJob, ReportRun
-from benchmark.statistics.summaries import NOT_ASKED, SummaryRow, SummaryTaskRow, summaries
+from benchmark.statistics.summaries import NOT_ASKED, UNDEFINED, SummaryRow, SummaryTaskRow, summaries
 
 TASKS = ("a", "b", "c")
 
@@ -137,12 +137,17 @@ def test_a_setting_that_no_run_was_asked_for_says_so():
     assert {row.reason for row in rows} == {NOT_ASKED}
 
 
-def test_equal_references_divide_nothing():
+def test_equal_references_divide_nothing_and_are_counted():
     scores = table()
     scores.loc[(scores["run"] == "high") & (scores["task"] == "b"), "value"] = "0.5"
+    rows, details = found(scores)
+    assert [row.task for row in details if row.reason == UNDEFINED] == ["b", "b"]
+    assert rows[0].value == pytest.approx(statistics.mean(statistics.mean(expected(task)) for task in "ac"))
+    assert (rows[0].tasks, rows[0].reason) == (2, f"without 1 of 3 tasks: {UNDEFINED}")
+    scores.loc[scores["run"] == "high", "value"] = "0.3"
+    scores.loc[scores["run"] == "low", "value"] = "0.3"
     rows, _ = found(scores)
-    assert rows[0].value is None
-    assert "equally good" in rows[0].reason
+    assert (rows[0].value, rows[0].reason) == (None, UNDEFINED)
 
 
 def test_a_run_that_the_profile_leaves_out_says_so():
