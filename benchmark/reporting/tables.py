@@ -16,7 +16,7 @@ from benchmark.reporting.formats import NOT_ASKED, TRANSDUCTIVE, Table, write_ta
 from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
 from benchmark.reporting.summaries import published_cells, summary_table
 from benchmark.statistics import summaries
-from benchmark.statistics.families import cell_key, shown
+from benchmark.statistics.families import cell_key, shown, shown_tables
 from benchmark.statistics.rows import AccuracyRow, NormalisedMeanRow, NormalisedRow
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
@@ -44,11 +44,7 @@ def study_tables(job: ReportJob, study: Study, results: Results, root: Path) -> 
         raise StaleArtifactError(f"The plan of profile {job.profile} has no study {study.id!r}; run `dvc repro`.")
     own = results.of(study.id)
     runs = job.runs[study.id]
-    tables = [
-        _Builder(job, study, spec, own).table(name)
-        for name, spec in study.tables.items()
-        if shown(study, spec.rows, runs)
-    ]
+    tables = [_Builder(job, study, spec, own).table(name) for name, spec in shown_tables(study, runs).items()]
     asked = {row.summary for row in own.summaries if row.reason not in {summaries.NOT_ASKED, summaries.LEFT_OUT}}
     chosen = {n: spec for n, spec in study.summaries.items() if n in asked and shown(study, spec.rows, runs)}
     printed = read_published_results(root, load_settings(root)) if any(s.published for s in chosen.values()) else ()

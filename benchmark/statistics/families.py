@@ -90,19 +90,19 @@ class StudyResults:
 
 
 def headline(study: Study, runs: Container[str]) -> TableSpec | None:
-    """The study's first table of accuracies that shows one of the ``runs``, which findings, metrics and plots are about.
+    """The study's first table of accuracies that is shown, which findings, metrics and plots are about; None without one."""
+    return next((table for table in shown_tables(study, runs).values() if table.value == "accuracy"), None)
 
-    None where it has none. A reference that the profile runs for another table does not count as shown.
-    """
-    tables = [table for table in study.tables.values() if table.value == "accuracy"]
-    return next((table for table in tables if shown(study, table.rows, runs)), None)
+
+def shown_tables(study: Study, runs: Container[str]) -> dict[str, TableSpec]:
+    """The tables in which a profile with the ``runs`` has more to show than baselines; with baselines alone, all of theirs."""
+    tables = study.tables
+    full = {name: table for name, table in tables.items() if shown(study, table.rows, runs)}
+    return full or {name: table for name, table in tables.items() if any(row in runs for row in table.rows)}
 
 
 def shown(study: Study, rows: Sequence[str], runs: Container[str]) -> bool:
-    """Whether a profile with the ``runs`` has something to show in a table of ``rows``: a run that is no mere baseline.
-
-    A table that has baselines alone is shown with any of them.
-    """
+    """Whether a profile with the ``runs`` has something to show among ``rows``: a run with a reference, where there are such."""
     own = [row for row in rows if study.runs[row].untrained] or rows
     return any(row in runs for row in own)
 

@@ -1,8 +1,8 @@
 """Normalised accuracies as tagliasacchi2020 prints them: of slices, averaged over replicas and tasks (§IV, eq. 1 and table I).
 
 Beside :mod:`benchmark.statistics.normalised`, which scores clips, resamples the references and leaves undefined cells out: here
-every cell counts, however small the gap between the references, and what varies is the choice of the tasks alone. Where there is no
-gap at all the task is left out and counted.
+every cell counts, however small the gap between the references, and what varies is the choice of the tasks alone. A task
+without any gap is left out and counted.
 """
 
 from __future__ import annotations
