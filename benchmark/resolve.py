@@ -53,7 +53,7 @@ class Resolved(Config):
     trained_parameters: int
     """Of the encoder and everything that is trained with it."""
     views: int
-    """Crops of each clip in a step."""
+    """Windows of each clip that pass the encoder in a step, see :meth:`.method.Method.windows`."""
     window_flops: int
     """Of one crop's forward pass through the encoder."""
     window_values: int
@@ -126,7 +126,7 @@ def _resolve_here(request: Request) -> Resolved:
         needs_labels=method_class.needs_labels,
         parameters=parameters,
         trained_parameters=_count(method),
-        views=method.crops().views if training.steps != 0 else 0,
+        views=method.windows() if training.steps != 0 else 0,
         window_flops=flops,
         window_values=values,
     )

@@ -135,6 +135,18 @@ def test_the_tasks_have_as_many_classes_as_stated(evaluations: list[EvaluateJob]
     assert classes["nsynth_pitch"] <= said["nsynth_pitch"]["classes"]
 
 
+def test_what_a_step_costs_counts_every_slice_and_the_decoder(plan: Planner):
+    windows = {run: plan.resolved[run].views for run in SELF_SUPERVISED}
+    assert windows == {
+        "audio2vec_cbow": 5,
+        "audio2vec_skipgram": 2,
+        "autoencoder": 2,
+        "temporal_gap": 2,
+        "triplet_loss": 2,
+        "arrow_of_time": 1,
+    }
+
+
 def test_the_supervised_encoder_has_a_classifier_of_all_audioset_classes(plan: Planner):
     resolved = plan.resolved["supervised_audioset"]
     assert resolved.trained_parameters - resolved.parameters == (128 + 1) * 527

@@ -80,6 +80,10 @@ class Method(nn.Module, ABC):
     def step(self, batch: Batch, generator: torch.Generator) -> Step:
         """Views, forward pass and loss of one batch; all randomness from ``generator``, on the batch's device."""
 
+    def windows(self) -> int:
+        """Windows of a clip that pass the encoder in a step, or a decoder that costs as much: what estimates of cost count."""
+        return self.crops().views
+
     def after_step(self, step: int) -> None:
         """Hook after the optimiser's step ``step`` (from 0): momentum encoders, memory banks."""
 
