@@ -4,7 +4,7 @@ PROFILE ?= sandbox
 VENV    := .venv
 STAMP   := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-# make repro PROFILE=mini DATA=/folder/with/ESC-50-master
+# make repro PROFILE=mini STUDY=transfer DATA=/folder/with/ESC-50-master
 ifdef DATA
 export BENCHMARK_DATA := $(abspath $(DATA))
 endif
@@ -22,7 +22,7 @@ $(STAMP): requirements.lock requirements-hear.lock pyproject.toml
 	touch $(STAMP)
 
 repro: $(STAMP)
-	benchmark select $(PROFILE)
+	benchmark select $(PROFILE) $(addprefix --study ,$(STUDY))
 	dvc repro --keep-going
 
 test: $(STAMP)

@@ -81,12 +81,16 @@ app.add_typer(datasets.datasets, name="datasets")
 
 
 @app.command()
-def select(profile: Annotated[str, typer.Argument(help="Profile that `dvc repro` is to run.")]) -> None:
-    """Select a profile: writes `profile` and `active` in params.yaml."""
+def select(
+    profile: Annotated[str, typer.Argument(help="Profile that `dvc repro` is to run.")],
+    study: Annotated[Optional[list[str]], typer.Option(help="Only this study of it; may be repeated.")] = None,  # noqa: UP045
+) -> None:
+    """Select a profile, or some studies of it: writes `profile` and `active` in params.yaml."""
     from benchmark.selection import select_profile
 
-    changed = select_profile(project_root(), profile)
-    typer.echo(f"params.yaml: profile {profile} {'selected' if changed else 'was already selected'}.")
+    changed = select_profile(project_root(), profile, study or ())
+    what = f"profile {profile}{', study ' + ', '.join(study) if study else ''}"
+    typer.echo(f"params.yaml: {what} {'selected' if changed else 'was already selected'}.")
 
 
 @app.command()

@@ -17,7 +17,8 @@ SCORE_COLUMNS = [
     *("pretrain_seed", "head_seed", "fold", "metric", "value", "unit", "n", "status", "reason"),
     *("weights_hash", "data_hash", "protocol_hash", "code_hash"),
 ]
-"""``value`` is a fraction; ``unit`` clip or slice; ``status`` ok or not run; ``train_size`` full or clips a class."""
+"""``value`` is a fraction; ``unit`` clip or slice; ``status`` ok or not run; ``train_size`` see
+:func:`size_in_words`."""
 
 PREDICTION_COLUMNS = [
     *(
@@ -40,3 +41,11 @@ PREDICTION_COLUMNS = [
 
 Over the clips of a fold the sum of ``credit`` by that of ``mass`` is the task's headline metric, also, to first order, when clips
 are resampled (see ``evaluation.contributions``)."""
+
+
+def size_in_words(size: str, clips: str = "clips") -> str:
+    """A train size for readers: ``full``, so many clips a class (``1000``), or so many in total (``1000-total``)."""
+    if size == "full":
+        return "the full training part"
+    number = size.removesuffix("-total")
+    return f"{number} {clips} {'a class' if number == size else 'in total'}"

@@ -6,7 +6,7 @@ Nothing here imports torch. Unknown keys, wrong types and values out of range ar
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,6 +18,8 @@ from benchmark.errors import ConfigError
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+TrainSize = Count | Annotated[str, Field(pattern=r"^(full|[1-9][0-9]*-total)$")]
+"""``full``; so many training clips a class (``1000``); or so many of all classes together (``1000-total``)."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader; in C where the library has it, ten times faster."""
 
@@ -80,8 +82,11 @@ class Protocol(Config):
     )
     hop: Positive = Field(0.4875, description="seconds between the fixed evaluation windows")
     short: Literal["pad", "tile"] = Field("tile", description="what a clip shorter than a window becomes")
-    train_sizes: tuple[Count | Literal["full"], ...] = Field(
-        ("full",), description="training clips a class; nested subsets"
+    train_sizes: tuple[TrainSize, ...] = Field(
+        ("full",), description="training clips a class, or in total (`1000-total`); nested subsets"
+    )
+    short_classes: Literal["refuse", "whole"] = Field(
+        "refuse", description="a class with fewer clips than a train size: no score and why, or all of its clips"
     )
     replicas: Count = Field(1, description="head seeds, or subsets where train_sizes are smaller than full")
     standardise: bool = Field(True, description="z-score features with the training part's statistics")
@@ -148,6 +153,10 @@ class RunSpec(Config):
     encoder: str
     data: tuple[str, ...] = Field((), description="datasets to pre-train on, without their labels")
     task: str | None = Field(None, description="train with this task's labels, once a fold (Supervised)")
+    labels: str | None = Field(
+        None,
+        description="train once with this task's labels, on its training part, to be scored on tasks of other datasets",
+    )
     evaluate: tuple[str, ...] = Field(description="tasks to score")
     protocols: tuple[str, ...]
     variant: str = "default"
@@ -162,6 +171,12 @@ class RunSpec(Config):
         False, description="the evaluated dataset's unlabelled audio was seen in pre-training; flagged"
     )
 
+    @model_validator(mode="after")
+    def _one_source(self) -> RunSpec:
+        if sum(map(bool, (self.data, self.task, self.labels))) > 1:
+            raise ValueError("a run trains on data, on a task once a fold, or on labels once; set one of the three")
+        return self
+
 
 class TableSpec(Config):
     """One table: run families down, tasks across."""
@@ -170,8 +185,36 @@ class TableSpec(Config):
     rows: tuple[str, ...]
     tasks: tuple[str, ...]
     protocol: str | dict[str, str] = Field(description="one protocol, or one by run family with `default`")
-    train_size: Count | Literal["full"] = "full"
+    train_size: TrainSize = "full"
     value: Literal["accuracy", "normalised"] = "accuracy"
+
+
+class SummaryColumn(Config):
+    """One setting of a summary."""
+
+    title: str
+    protocol: str
+    train_size: TrainSize = "full"
+
+
+class SummarySpec(Config):
+    """Normalised accuracy averaged over tasks: run families down, settings across (tagliasacchi2020, table I)."""
+
+    caption: str
+    published: str = Field("", description="table of the paper with the study's id whose numbers stand beside ours")
+    rows: tuple[str, ...]
+    tasks: tuple[str, ...]
+    columns: tuple[SummaryColumn, ...]
+
+
+class FigureSpec(Config):
+    """Bars of a summary: by run, a panel a column; or by task, a panel a run and column."""
+
+    caption: str
+    summary: str
+    by: Literal["run", "task"]
+    columns: tuple[str, ...] = Field(description="titles of the summary's columns")
+    rows: tuple[str, ...]
 
 
 class Study(Config):
@@ -184,6 +227,17 @@ class Study(Config):
     runs: dict[str, RunSpec]
     tables: dict[str, TableSpec]
     notes: tuple[str, ...] = ()
+    summaries: dict[str, SummarySpec] = Field(default_factory=dict)
+    figures: dict[str, FigureSpec] = Field(default_factory=dict)
+    readings: tuple[str, ...] = Field((), description="settings of methods that stand beside their scores in summaries")
+    untrained_protocols: dict[str, str] = Field(
+        default_factory=dict,
+        description="protocol -> protocol of the Untrained reference in normalised accuracy, which is always frozen",
+    )
+    published_ids: dict[Literal["method", "encoder", "train_size"], dict[str, str]] = Field(
+        default_factory=dict,
+        description="where published results name what the study runs otherwise: column -> id here -> id there",
+    )
 
     @model_validator(mode="after")
     def _resolves(self) -> Study:
@@ -199,7 +253,28 @@ class Study(Config):
         for name, table in self.tables.items():
             if unknown := [row for row in table.rows if row not in self.runs]:
                 raise ValueError(f"table {name} names the undeclared run {unknown[0]!r}")
+        self._summaries_resolve()
         return self
+
+    def _summaries_resolve(self) -> None:
+        pairs = [*self.untrained_protocols.items()]
+        used: list[tuple[str, str, Collection[str], Collection[str]]] = []
+        used += [("untrained_protocols", "protocol", [name for pair in pairs for name in pair], self.protocols)]
+        for name, spec in self.summaries.items():
+            used += [
+                (f"summary {name}", "run", spec.rows, self.runs),
+                (f"summary {name}", "task", spec.tasks, self.tasks),
+            ]
+            used += [(f"summary {name}", "protocol", [column.protocol for column in spec.columns], self.protocols)]
+        for name, figure in self.figures.items():
+            used += [(f"figure {name}", "summary", [figure.summary], self.summaries)]
+            summary = self.summaries.get(figure.summary)
+            titles = {column.title for column in summary.columns} if summary else set()
+            used += [(f"figure {name}", "column", figure.columns, titles)]
+            used += [(f"figure {name}", "run", figure.rows, summary.rows if summary else ())]
+        for where, kind, named, known in used:
+            if unknown := [each for each in named if each not in known]:
+                raise ValueError(f"{where} names the undeclared {kind} {unknown[0]!r}")
 
 
 class Scale(Config):
@@ -225,7 +300,7 @@ class ProtocolScale(Config):
     batch_size: Count | None = None
     precision: Literal["float32", "bf16"] | None = None
     select_every: Count | None = None
-    train_sizes: tuple[Count | Literal["full"], ...] | None = None
+    train_sizes: tuple[TrainSize, ...] | None = None
     neighbours: tuple[Count, ...] | None = None
 
 
@@ -239,7 +314,9 @@ class Profile(Config):
     )
     seeds: dict[str, Count] = Field(description="pre-training seeds by run family; `default` for the others")
     runs: dict[str, Scale] = Field(description="scale by run family; `default` is below them all")
-    protocols: dict[str, ProtocolScale] = Field(default_factory=dict)
+    protocols: dict[str, ProtocolScale] = Field(
+        default_factory=dict, description="scale by protocol, or by protocol and study: `linear@transfer`"
+    )
     skip: tuple[str, ...] = Field((), description="run families this profile leaves out")
     fetch: bool = Field(False, description="whether the scan downloads real data that is absent and open to all")
     bootstrap: Count = Field(2000, description="bootstrap resamples of every interval")
@@ -270,6 +347,7 @@ class Active(Config):
     corpora: tuple[str, ...]
     runs: tuple[str, ...]
     studies: tuple[str, ...]
+    only: tuple[str, ...] = Field((), description="studies to which the profile was narrowed; empty: all of them")
 
 
 class Params(Config):

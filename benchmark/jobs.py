@@ -62,6 +62,7 @@ class PretrainJob(Job):
         description="corpora evaluated later: their clips and their groups are forbidden"
     )
     task: str | None = Field(description="train with this task's labels, one part a fold")
+    labels: str | None = Field(None, description="train with this task's labels, one part on its training clips")
 
 
 class TaskRef(Config):

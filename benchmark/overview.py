@@ -59,7 +59,7 @@ def _runs(workspace: Workspace) -> list[Row]:
         {
             "name": entry.family,
             "about": f"{entry.study.id}: {entry.spec.title} ({entry.spec.method}, {entry.spec.encoder}), "
-            f"{len(entry.seeds)} seeds, on {'+'.join(entry.spec.data) or entry.spec.task or 'nothing'}",
+            f"{len(entry.seeds)} seeds, on {'+'.join(entry.spec.data) or entry.spec.task or entry.spec.labels or 'nothing'}",
         }
         for entry in found
     ]

@@ -174,7 +174,8 @@ def write_project(workspace: Workspace, folder: Path, perturbation: Perturbation
         raise StaleArtifactError(f"The data of profile {workspace.profile} is not prepared; run `dvc repro` first.")
     params = load_params(workspace.root)
     profile = profile_of(params, workspace.profile)
-    families = [entry.family for entry in entries(workspace.root, profile, f"profiles.{workspace.profile}")]
+    where = f"profiles.{workspace.profile}"
+    families = [entry.family for entry in entries(workspace.root, profile, where, params.active.only)]
     if unknown := [family for family in only if family not in families]:
         raise ConfigError(f"Profile {workspace.profile} has no run {unknown[0]!r}: {nearest(unknown[0], families)}")
     left_out = [family for family in families if only and family not in only]
@@ -188,7 +189,7 @@ def write_project(workspace: Workspace, folder: Path, perturbation: Perturbation
             "profiles": {workspace.profile: profile},
         }
     )
-    active = active_stages(workspace.root, params, workspace.profile)
+    active = active_stages(workspace.root, params, workspace.profile, params.active.only)
     settings: dict[str, Any] = {**params.model_dump(mode="json", exclude_none=True), "active": active}
     own = Workspace(folder, workspace.profile)
     write_text(folder / "params.yaml", yaml.safe_dump(settings, sort_keys=False))

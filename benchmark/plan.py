@@ -5,7 +5,7 @@ A stage depends on its own job and on its upstream outputs, so an edit reruns ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, Repor
 from benchmark.outside import OutsideModel, outside_models
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
-from benchmark.resolve import Request, Resolved, resolve
+from benchmark.resolve import UNSTATED_CLASSES, Request, Resolved, resolve
 from benchmark.statistics.claims.departures import scale_departures
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
@@ -64,15 +64,17 @@ def profile_of(params: Params, name: str) -> Profile:
     return params.profiles[name]
 
 
-def entries(root: Path, profile: Profile, where: str) -> list[Entry]:
-    """Every run family of the profile's studies, in order.
+def entries(root: Path, profile: Profile, where: str, only: Sequence[str] = ()) -> list[Entry]:
+    """Every run family of the profile's studies, in order; with ``only``, of those studies alone.
 
     Raises:
-        ConfigError: unknown study, run family or protocol, or a family named by two studies.
+        ConfigError: unknown study, run family or protocol, a family named by two studies, or a study in ``only`` that the
+            profile does not have.
     """
+    _check_names(where, "study", only, list(profile.studies))
     studies = [load_study(root, name) for name in profile.studies]
     families = [family for study in studies for family in study.runs]
-    protocols = {name for study in studies for name in study.protocols}
+    protocols = {named for study in studies for name in study.protocols for named in (name, f"{name}@{study.id}")}
     _check_names(where, "run", [*profile.seeds, *profile.runs, *profile.skip], [*families, "default"])
     _check_names(where, "protocol", profile.protocols, sorted(protocols))
     if twice := {family for family in families if families.count(family) > 1}:
@@ -89,19 +91,24 @@ def entries(root: Path, profile: Profile, where: str) -> list[Entry]:
         )
         for study in studies
         for family, spec in study.runs.items()
-        if family not in profile.skip
+        if family not in profile.skip and (not only or study.id in only)
     ]
 
 
-def active_stages(root: Path, params: Params, name: str) -> dict[str, list[str]]:
-    """What DVC's matrices need to know of a profile: its corpora, run names and studies."""
+def active_stages(root: Path, params: Params, name: str, only: Sequence[str] = ()) -> dict[str, list[str]]:
+    """What DVC's matrices need to know of a profile, or of some studies of it: its corpora, run names and studies.
+
+    Raises:
+        ConfigError: see :func:`entries`.
+    """
     profile = profile_of(params, name)
-    found = entries(root, profile, f"params.yaml: profiles.{name}")
+    found = entries(root, profile, f"params.yaml: profiles.{name}", only)
     datasets = sorted({dataset for entry in found for dataset in _datasets(entry.spec)})
     return {
         "corpora": [f"{dataset}-{rate}" for dataset in datasets for rate in _rates(profile, found, dataset)],
         "runs": [run for entry in found for run in entry.names()],
-        "studies": list(profile.studies),
+        "studies": [study for study in profile.studies if not only or study in only],
+        **({"only": [study for study in profile.studies if study in only]} if only else {}),
     }
 
 
@@ -111,8 +118,9 @@ def check_active(root: Path, params: Params, name: str) -> None:
     Raises:
         ConfigError: ``active`` in params.yaml is not what the profile asks for.
     """
-    wanted = active_stages(root, params, name)
-    found = {key: list(value) for key, value in params.active.model_dump().items()}
+    only = params.active.only if params.profile == (name,) else ()
+    wanted = active_stages(root, params, name, only)
+    found = {key: list(value) for key, value in params.active.model_dump(exclude_defaults=True).items()}
     if params.profile != (name,) or found != wanted:
         raise ConfigError(
             f"params.yaml: `profile` and `active` do not match profiles.{name}; run `benchmark select {name}` first."
@@ -120,14 +128,16 @@ def check_active(root: Path, params: Params, name: str) -> None:
 
 
 class Planner:
-    """Builds the jobs of one profile."""
+    """Builds the jobs of one profile, or of some studies of it."""
 
-    def __init__(self, workspace: Workspace, params: Params) -> None:
+    def __init__(self, workspace: Workspace, params: Params, only: Sequence[str] = ()) -> None:
         self.workspace = workspace
         self.params = params
         self.profile = profile_of(params, workspace.profile)
-        found = entries(workspace.root, self.profile, f"params.yaml: profiles.{workspace.profile}")
+        where = f"params.yaml: profiles.{workspace.profile}"
+        found = entries(workspace.root, self.profile, where, only)
         self.entries = [_identified(entry, workspace.root) for entry in found]
+        self.studies = tuple(study for study in self.profile.studies if not only or study in only)
         self.resolved, self.tuned = self._resolve()
         self.versions = versions()
 
@@ -150,6 +160,7 @@ class Planner:
                     sources=tuple(sources),
                     excluded=() if missing else self._excluded(spec, evaluated, resolved.sample_rate),
                     task=spec.task,
+                    labels=spec.labels,
                 )
 
     def evaluate_jobs(self) -> Iterator[EvaluateJob]:
@@ -170,7 +181,7 @@ class Planner:
                     pretrain_dataset="+".join(_sources(spec)) or "none",
                     variant=spec.variant,
                     transductive=spec.transductive,
-                    seen=tuple(self._refs(spec.data, rate)) if spec.transductive else (),
+                    seen=tuple(self._refs(_sources(spec), rate)) if spec.transductive else (),
                     tasks=tuple(self._task_ref(task, rate) for task in spec.evaluate),
                     protocols=protocols,
                     snapshot_protocol=[*quick, *protocols][0],
@@ -194,7 +205,7 @@ class Planner:
             standin=self.profile.data == "standin",
             seed=self.params.seed,
             bootstrap=self.profile.bootstrap,
-            studies=self.profile.studies,
+            studies=self.studies,
             runs=runs,
             metrics={task: _task(task).metric for task in self._tasks() if _task(task).metric != "accuracy"},
             departures=tuple(scale_departures(self.profile)),
@@ -240,7 +251,7 @@ class Planner:
         return of_runs, of_protocols
 
     def _tuning_request(self, entry: Entry, name: str, protocol: Protocol) -> Request:
-        scale = self.profile.protocols.get(name)
+        scale = self._protocol_scale(entry, name)
         fields = Training.model_fields.keys()
         return self._request(entry).model_copy(
             update={
@@ -248,7 +259,7 @@ class Planner:
                 "method": protocol.method,
                 "method_config": protocol.method_config,
                 "training": protocol.training,
-                "scale": {k: v for k, v in scale.model_dump(exclude_none=True).items() if k in fields} if scale else {},
+                "scale": {k: v for k, v in scale.model_dump(exclude_none=True).items() if k in fields},
                 "freeze": protocol.freeze,
             }
         )
@@ -265,14 +276,15 @@ class Planner:
             encoder_config={**spec.encoder_config, **encoder_delta},
             training=spec.training,
             scale={key: value for key, value in scale.model_dump(exclude_none=True).items() if key in fields},
+            classes=class_count(spec.task or spec.labels),
         )
 
     def _common(self, entry: Entry, stage: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """The fields that all jobs of a run family share, seed by seed."""
         spec = entry.spec
         modules = [registry.find("method", spec.method).module, registry.find("encoder", spec.encoder).module]
-        if spec.task:
-            modules.append(registry.find("task", spec.task).module)
+        if named := spec.task or spec.labels:
+            modules.append(registry.find("task", named).module)
         code = code_hash([stage, *modules])
         for seed, name in zip(entry.seeds, entry.names(), strict=True):
             yield (
@@ -314,9 +326,9 @@ class Planner:
         return read_json(file) if file.exists() else {"status": "absent", "reason": f"{dataset} has not been prepared"}
 
     def _excluded(self, spec: RunSpec, evaluated: set[str], rate: int) -> tuple[CorpusRef, ...]:
-        if not spec.data or spec.transductive:
+        if spec.task or spec.transductive:
             return ()
-        if both := sorted(evaluated & set(spec.data)):
+        if both := sorted(evaluated & set(_sources(spec))):
             raise ConfigError(
                 f"A run pre-trains on {both[0]} and is evaluated on it; drop one, or flag the run `transductive: true`."
             )
@@ -342,6 +354,11 @@ class Planner:
                 f"Run {entry.family} is trained once a fold of {entry.spec.task}; it can be evaluated on that task only."
             )
         own = [name for name, protocol in protocols.items() if protocol.head == "own"]
+        if own and entry.spec.labels:
+            raise ConfigError(
+                f"Run {entry.family}: protocol {own[0]} scores the classifier trained with the encoder, which is one of "
+                f"{entry.spec.labels}; drop the protocol."
+            )
         if own and not self.resolved[entry.family].needs_labels:
             raise ConfigError(
                 f"Run {entry.family}: protocol {own[0]} scores the classifier trained with the encoder, and {entry.spec.method} "
@@ -352,7 +369,7 @@ class Planner:
         """The run's protocols under the profile's scale, which of a fine-tuning one says only what is no training."""
         scaled = {}
         for name in entry.spec.protocols:
-            protocol, scale = entry.study.protocols[name], self.profile.protocols.get(name, ProtocolScale())
+            protocol, scale = entry.study.protocols[name], self._protocol_scale(entry, name)
             changes = scale.model_dump(exclude_none=True)
             unread = (
                 Training.model_fields.keys()
@@ -361,6 +378,11 @@ class Planner:
             )
             scaled[name] = protocol.model_copy(update={k: v for k, v in changes.items() if k not in unread})
         return scaled
+
+    def _protocol_scale(self, entry: Entry, name: str) -> ProtocolScale:
+        """What the profile changes of a protocol: of this study's (``linear@study``), else of all that have the name."""
+        scales = self.profile.protocols
+        return scales.get(f"{name}@{entry.study.id}", scales.get(name, ProtocolScale()))
 
     def _protocols(self, entry: Entry) -> dict[str, Protocol]:
         """The run's protocols, complete."""
@@ -403,7 +425,8 @@ def _missing(entry: Entry, sources: list[CorpusRef]) -> list[str]:
 
 
 def _sources(spec: RunSpec) -> tuple[str, ...]:
-    return spec.data or ((_task(spec.task).dataset,) if spec.task else ())
+    labelled = spec.task or spec.labels
+    return spec.data or ((_task(labelled).dataset,) if labelled else ())
 
 
 def _datasets(spec: RunSpec) -> set[str]:
@@ -423,6 +446,14 @@ def _identified(entry: Entry, root: Path) -> Entry:
         return entry
     spec, absent = entry.outside.identified(root)
     return replace(entry, spec=spec, absent=absent)
+
+
+def class_count(labelled: str | None) -> int:
+    """Classes of the classifier that is trained with the labels of a task, as its record states them."""
+    if labelled is None:
+        return UNSTATED_CLASSES
+    task = _task(labelled)
+    return len(official_classes(task, registry.load("dataset", task.dataset))) or UNSTATED_CLASSES
 
 
 def _task(name: str) -> Task:
@@ -453,4 +484,4 @@ def make_plan(workspace: Workspace) -> Planner:
     """The planner of the selected profile, after checking that the pipeline's stages match it."""
     params = load_params(workspace.root)
     check_active(workspace.root, params, workspace.profile)
-    return Planner(workspace, params)
+    return Planner(workspace, params, params.active.only)

@@ -18,6 +18,9 @@ from benchmark.config import Config, Training, merged, validate
 from benchmark.errors import ConfigError
 from benchmark.workspace import Workspace
 
+UNSTATED_CLASSES = 10
+"""Where a run's method is built before anything is known of a task."""
+
 
 class Request(Config):
     """A run's deltas."""
@@ -30,6 +33,8 @@ class Request(Config):
     training: dict[str, Any]
     scale: dict[str, Any]
     """What the profile changes of the training; nothing where the method trains nothing."""
+    classes: int = UNSTATED_CLASSES
+    """Of the classifier, where one is trained."""
     freeze: Literal["none", "all"] | int | tuple[str, ...] = "none"
     """What of the encoder fine-tuning leaves as it is."""
 
@@ -48,7 +53,7 @@ class Resolved(Config):
     trained_parameters: int
     """Of the encoder and everything that is trained with it."""
     views: int
-    """Crops of each clip in a step."""
+    """Windows of each clip that pass the encoder in a step, see :meth:`.method.Method.windows`."""
     window_flops: int
     """Of one crop's forward pass through the encoder."""
     window_values: int
@@ -61,6 +66,15 @@ def resolve(requests: Sequence[Request], workspace: Workspace) -> list[Resolved]
     Raises:
         ConfigError: an unknown method, encoder or parameter, a wrong type or a value out of range.
     """
+    distinct: dict[str, Request] = {}
+    asking = [content_hash(request.model_dump(mode="json", exclude={"where"})) for request in requests]
+    for name, request in zip(asking, requests, strict=True):
+        distinct.setdefault(name, request)
+    answers = dict(zip(distinct, _resolve_each(list(distinct.values()), workspace), strict=True))
+    return [answers[name] for name in asking]
+
+
+def _resolve_each(requests: Sequence[Request], workspace: Workspace) -> list[Resolved]:
     modules = {_module("method", r.method) for r in requests} | {_module("encoder", r.encoder) for r in requests}
     asked = [request.model_dump(mode="json") for request in requests]
     key = content_hash([asked, code_hash([*sorted(modules), "benchmark.resolve"])])
@@ -101,7 +115,7 @@ def _resolve_here(request: Request) -> Resolved:
     encoder = encoder_class(encoder_config)
     parameters = _count(encoder)
     flops, values = window_cost(encoder)
-    method = method_class(method_config, encoder, 10)
+    method = method_class(method_config, encoder, request.classes)
     _check_frozen(encoder, request)
     return Resolved(
         method_config=method_config.model_dump(mode="json"),
@@ -112,7 +126,7 @@ def _resolve_here(request: Request) -> Resolved:
         needs_labels=method_class.needs_labels,
         parameters=parameters,
         trained_parameters=_count(method),
-        views=method.crops().views if training.steps != 0 else 0,
+        views=method.windows() if training.steps != 0 else 0,
         window_flops=flops,
         window_values=values,
     )

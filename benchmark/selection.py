@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -13,13 +14,13 @@ from benchmark.errors import ConfigError
 from benchmark.plan import active_stages
 
 
-def select_profile(root: Path, name: str) -> bool:
-    """Make ``dvc repro`` run the profile ``name``; True where ``params.yaml`` had to change.
+def select_profile(root: Path, name: str, only: Sequence[str] = ()) -> bool:
+    """Make ``dvc repro`` run the profile ``name``, or ``only`` some studies of it; True where ``params.yaml`` had to change.
 
     Raises:
-        ConfigError: unknown profile, or a fault in params.yaml or a study.
+        ConfigError: unknown profile, a study that it does not have, or a fault in params.yaml or a study.
     """
-    active = active_stages(root, load_params(root), name)
+    active = active_stages(root, load_params(root), name, only)
     block = yaml.safe_dump(active, sort_keys=False, default_flow_style=None, width=118)
     indented = "".join(f"  {line}\n" for line in block.splitlines())
     file = root / "params.yaml"

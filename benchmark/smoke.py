@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,8 +11,11 @@ from benchmark import registry
 from benchmark.config import load_params
 from benchmark.errors import TrainingDivergedError
 from benchmark.jobs import PretrainJob
-from benchmark.plan import Planner
+from benchmark.plan import Planner, class_count
 from benchmark.workspace import Workspace
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def smoke_test(workspace: Workspace, study: str | None, batch_size: int) -> None:
@@ -38,12 +42,14 @@ def _one_step(job: PretrainJob, batch_size: int) -> tuple[int, float | None]:
     from benchmark.pretraining.schedule import build_optimizer
     from benchmark.seeding import isolated_torch_seed, torch_stream
 
+    labelled = job.task or job.labels
+    classes = class_count(labelled)
     torch.set_num_threads(job.machine.threads)
     method_class = registry.load("method", job.method)
     encoder_class = registry.load("encoder", job.encoder)
     with isolated_torch_seed(job.seed, "smoke"):
         encoder = encoder_class(validate(encoder_class.Config, job.encoder_config, job.run))
-        method = method_class(validate(method_class.Config, job.method_config, job.run), encoder, 10)
+        method = method_class(validate(method_class.Config, job.method_config, job.run), encoder, classes)
     parameters = sum(parameter.numel() for parameter in method.parameters())
     generator = torch_stream(job.seed, "smoke", "audio")
     if job.training.steps == 0:
@@ -54,7 +60,7 @@ def _one_step(job: PretrainJob, batch_size: int) -> tuple[int, float | None]:
     else:
         request = method.crops()
         waveforms = 0.1 * torch.randn(batch_size, request.views, request.samples, generator=generator)
-        labels = torch.arange(batch_size) % 10 if method_class.needs_labels else None
+        labels = _labels(batch_size, classes, labelled) if method_class.needs_labels else None
         positions = torch.rand(batch_size, request.views, generator=generator)
         batch = Batch(waveforms, torch.full((batch_size,), request.samples), labels, positions)
         optimizer = build_optimizer(job.training, method)
@@ -68,3 +74,12 @@ def _one_step(job: PretrainJob, batch_size: int) -> tuple[int, float | None]:
             f"{job.run}: the smoke test's step gave values that are not finite; check its method."
         )
     return parameters, loss
+
+
+def _labels(clips: int, classes: int, labelled: str | None) -> Tensor:
+    """One class a clip, as indices, or of a multi-label task as zeros and ones."""
+    import torch
+
+    indices = torch.arange(clips) % classes
+    multi = labelled is not None and registry.load("task", labelled).kind == "multi"
+    return torch.nn.functional.one_hot(indices, classes) if multi else indices

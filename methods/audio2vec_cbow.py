@@ -29,6 +29,10 @@ class Audio2VecCbow(Method):
         """The target with its context."""
         return context_crop(self.encoder, self.config)
 
+    def windows(self) -> int:
+        """The context's slices, and the decoder."""
+        return 2 * self.config.context + 1
+
     def step(self, batch: Batch, generator: torch.Generator) -> Step:
         """Mean squared error of the middle slice."""
         found = standardised_slices(self.encoder, batch.waveforms[:, 0], self.config.gap)

@@ -29,6 +29,10 @@ class Audio2VecSkipgram(Method):
         """The slice with what surrounds it."""
         return context_crop(self.encoder, self.config)
 
+    def windows(self) -> int:
+        """One slice, and the decoder."""
+        return 2
+
     def step(self, batch: Batch, generator: torch.Generator) -> Step:
         """Mean squared error over the surrounding slices."""
         found = standardised_slices(self.encoder, batch.waveforms[:, 0], self.config.gap)

@@ -37,6 +37,10 @@ class AutoEncoder(Method):
         """One slice."""
         return CropRequest(1, self.encoder.window, self.config.short)
 
+    def windows(self) -> int:
+        """One slice, and the decoder."""
+        return 2
+
     def step(self, batch: Batch, generator: torch.Generator) -> Step:
         """Mean squared error of the slice."""
         with torch.no_grad():

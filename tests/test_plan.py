@@ -25,9 +25,16 @@ from benchmark.workspace import Workspace
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.fixture(scope="module")
+def resolved_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that the tests share: what runs resolve to is keyed by what was asked and by the code."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, resolved_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout's params.yaml and studies."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(resolved_runs))
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(ROOT / "studies", tmp_path / "studies")
     return tmp_path
@@ -192,6 +199,41 @@ def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_trained(facts: 
         check_fine_tuning("Run r", "e", protocol, Resolved(method_config={}, encoder_config={}, **settings))
 
 
+def test_a_run_with_labels_of_another_dataset(root: Path):
+    change_run(root, "simclr_us8k", data=[], labels="us8k", method="supervised", training={}, method_config={})
+    pretrain, evaluate = jobs(planner(root))
+    job = pretrain["simclr_us8k-0"]
+    assert (job.labels, job.task, [ref.dataset for ref in job.sources]) == ("us8k", None, ["urbansound8k"])
+    assert [ref.dataset for ref in job.excluded] == ["esc50", "fsdd"]
+    assert evaluate["simclr_us8k-0"].pretrain_dataset == "urbansound8k"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": "us8k"}, "set one of the three"),
+        ({"data": [], "labels": "esc10", "method": "supervised"}, "pre-trains on esc50 and is evaluated on it"),
+        ({"data": [], "labels": "us8k", "method": "supervised", "protocols": ["scratch"]}, "which is one of us8k"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(root: Path, changes: dict[str, Any], message: str):
+    change_run(root, "simclr_us8k", **{"training": {}, "method_config": {}, **changes})
+    with pytest.raises(ConfigError, match=message):
+        jobs(planner(root))
+
+
+def test_the_scale_of_a_protocol_may_be_one_studys_alone(root: Path):
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    mini = params["profiles"]["mini"]
+    mini["protocols"] |= {"linear_published@transfer": {"steps": 7}, "linear_published": {"steps": 8}}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    assert jobs(planner(root))[1]["simclr_us8k-0"].protocols["linear_published"].steps == 7
+    mini["protocols"] = {"linear_published@transfr": {"steps": 7}}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(ConfigError, match="unknown protocol 'linear_published@transfr'"):
+        planner(root)
+
+
 def test_absent_data_is_told_not_raised(root: Path):
     pretrain, evaluate = jobs(planner(root, urbansound8k="no folder UrbanSound8K"))
     assert (pretrain["simclr_us8k-0"].status, pretrain["simclr_us8k-0"].reason) == ("not run", "no folder UrbanSound8K")
@@ -265,3 +307,36 @@ def test_what_the_papers_published_is_rendered_and_decides_no_score():
         "tables": {"results/published"},
         "report": published,
     }
+
+
+def test_a_profile_is_narrowed_to_a_study_and_widened_again(root: Path):
+    select_profile(root, "sandbox")
+    whole = (root / "params.yaml").read_text()
+    assert select_profile(root, "sandbox", ["datasets"])
+    params = load_params(root)
+    check_active(root, params, "sandbox")
+    assert (params.active.studies, params.active.only) == (("datasets",), ("datasets",))
+    assert params.active.runs == ("chance-0", "length-0", "spectrum-0")
+    prepared(Workspace(root, "sandbox"))
+    narrow, wide = (
+        Planner(Workspace(root, "sandbox"), params, params.active.only),
+        Planner(Workspace(root, "sandbox"), params),
+    )
+    assert jobs(narrow)[1]["spectrum-0"] == jobs(wide)[1]["spectrum-0"]  # so that widening runs nothing again
+    assert narrow.report_job().studies == ("datasets",)
+    assert list(narrow.report_job().runs) == ["datasets"]
+    assert select_profile(root, "sandbox")
+    assert (root / "params.yaml").read_text() == whole
+
+
+def test_a_profile_is_not_narrowed_to_a_study_that_it_lacks(root: Path):
+    with pytest.raises(ConfigError, match="unknown study 'dataset': did you mean 'datasets'"):
+        select_profile(root, "paper", ["dataset"])
+
+
+def test_a_narrowed_selection_does_not_pass_for_the_whole(root: Path):
+    select_profile(root, "sandbox", ["transfer"])
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("  only: [transfer]\n", ""))
+    with pytest.raises(ConfigError, match="run `benchmark select sandbox` first"):
+        check_active(root, load_params(root), "sandbox")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -162,7 +163,9 @@ def _pairs(task: Task, clips: pd.DataFrame, index: dict[str, int]) -> tuple[Rows
     return clip, np.array([index[name] for own in names for name in own], np.int64)
 
 
-def nested_subsets(labels: Targets, train_rows: Rows, per_class: int, seed: int) -> Rows:
+def nested_subsets(
+    labels: Targets, train_rows: Rows, per_class: int, seed: int, short_classes: Literal["refuse", "whole"] = "refuse"
+) -> Rows:
     """``per_class`` training clips of each class, sorted; a smaller subset of the same seed lies within a larger one.
 
     Multi-label clips are drawn in ``per_class`` rounds: in round r each class, the rarest first, that has fewer than r clips
@@ -173,9 +176,10 @@ def nested_subsets(labels: Targets, train_rows: Rows, per_class: int, seed: int)
         train_rows: the clips to draw from.
         per_class: clips a class.
         seed: of the replica.
+        short_classes: whether a class with fewer clips is refused or given whole.
 
     Raises:
-        DataError: a class that occurs among ``train_rows`` has fewer clips.
+        DataError: a class that occurs among ``train_rows`` has fewer clips, and is to be refused.
     """
     rows = np.sort(train_rows)
     own = labels[rows]
@@ -183,7 +187,7 @@ def nested_subsets(labels: Targets, train_rows: Rows, per_class: int, seed: int)
     orders = {}
     for number in numbers:
         clips = rows[own[:, number] > 0 if own.ndim == 2 else own == number]
-        if len(clips) < per_class:
+        if len(clips) < per_class and short_classes == "refuse":
             raise DataError(
                 f"Class {number} has {len(clips)} training clips, not {per_class}; choose a smaller train size."
             )
@@ -191,6 +195,19 @@ def nested_subsets(labels: Targets, train_rows: Rows, per_class: int, seed: int)
     if own.ndim == 1:
         return np.sort(np.concatenate([order[:per_class] for order in orders.values()]))
     return _in_rounds(labels, orders, per_class)
+
+
+def random_subset(train_rows: Rows, count: int, seed: int, short: Literal["refuse", "whole"] = "refuse") -> Rows:
+    """``count`` training clips of all classes together, sorted; a smaller subset of the same seed lies within a larger one.
+
+    Classes that none of them belongs to are missing from it.
+
+    Raises:
+        DataError: there are fewer clips, and they are not to be given whole.
+    """
+    if len(train_rows) < count and short == "refuse":
+        raise DataError(f"There are {len(train_rows)} training clips, not {count}; choose a smaller train size.")
+    return np.sort(numpy_stream(seed, "train-subset-total").permutation(np.sort(train_rows))[:count])
 
 
 def _in_rounds(labels: Targets, orders: dict[int, Rows], rounds: int) -> Rows:
@@ -202,7 +219,9 @@ def _in_rounds(labels: Targets, orders: dict[int, Rows], rounds: int) -> Rows:
     for wanted in range(1, rounds + 1):
         for number in rarest_first:
             if have[number] < wanted:
-                clip = next(clip for clip in waiting[number] if clip not in chosen)
+                clip = next((clip for clip in waiting[number] if clip not in chosen), None)
+                if clip is None:  # a short class, given whole
+                    continue
                 chosen.add(clip)
                 have += labels[clip]
     return np.array(sorted(chosen), np.int64)

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.config import Protocol
-from benchmark.corpus.splits import SPLIT_SEED, Fold, nested_subsets
+from benchmark.config import Protocol, TrainSize
+from benchmark.corpus.splits import SPLIT_SEED, Fold, nested_subsets, random_subset
 from benchmark.errors import DataError
 from benchmark.evaluation.contributions import BY_PREDICTION
 from benchmark.evaluation.converged import fit
@@ -33,7 +33,6 @@ Rows = NDArray[np.int64]
 Targets = NDArray[np.integer]
 Floats = NDArray[np.float64]
 Kind = Literal["single", "multi", "binary"]
-TrainSize = int | Literal["full"]
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def problems_of(protocol: Protocol, material: Material, units: Units, seed: int)
         for replica in range(_replicas(protocol, size)):
             labels = _shuffled(material, fold, seed, replica) if protocol.shuffled_labels else material.labels
             try:
-                train = fold.train if size == "full" else _subset(labels, fold, size, replica)
+                train = fold.train if size == "full" else _subset(protocol, labels, fold, size, replica)
             except DataError as error:
                 nothing = fold.test[:0]
                 facts = (fold.name, str(size), replica, fold.test)
@@ -162,9 +161,12 @@ def _replicas(protocol: Protocol, size: TrainSize) -> int:
     return 1 if settled else protocol.replicas
 
 
-def _subset(labels: Targets, fold: Fold, size: int, replica: int) -> Rows:
+def _subset(protocol: Protocol, labels: Targets, fold: Fold, size: TrainSize, replica: int) -> Rows:
     """Drawn by the replica alone, so that all methods and pre-training seeds see the same subsets."""
-    return nested_subsets(labels, fold.train, size, stream_seed(SPLIT_SEED, "subset", replica))
+    seed = stream_seed(SPLIT_SEED, "subset", replica)
+    if isinstance(size, str):
+        return random_subset(fold.train, int(size.removesuffix("-total")), seed, protocol.short_classes)
+    return nested_subsets(labels, fold.train, size, seed, protocol.short_classes)
 
 
 def _converged(

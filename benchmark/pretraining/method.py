@@ -83,6 +83,10 @@ class Method(nn.Module, ABC):
         Of several ranks each sees its share of the batch under the same generator (docs/distributed.md).
         """
 
+    def windows(self) -> int:
+        """Windows of a clip that pass the encoder in a step, or a decoder that costs as much: what estimates of cost count."""
+        return self.crops().views
+
     def after_step(self, step: int) -> None:
         """Hook after the optimiser's step ``step`` (from 0): momentum encoders, memory banks."""
 

@@ -1,4 +1,4 @@
-"""Which clips each part of a run trains on: one part, or one a fold where a task's labels are used."""
+"""Which clips each part of a run trains on: one part, or one a fold where it is scored on the task it was trained on."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ def plan_parts(job: PretrainJob, workspace: Workspace) -> list[PartPlan]:
     if job.task:
         return _fold_parts(job.task, corpora[0])
     evaluated = [_open(ref, workspace) for ref in job.excluded]
+    if job.labels:
+        return [_labelled_part(job.labels, corpora[0], evaluated)]
     return [_whole_part(corpora, evaluated)]
 
 
@@ -65,11 +67,29 @@ def _whole_part(corpora: Sequence[Corpus], evaluated: Sequence[Corpus]) -> PartP
     return PartPlan("all", None, sources, clips)
 
 
-def _fold_parts(task_name: str, corpus: Corpus) -> list[PartPlan]:
+def _labelled_part(task_name: str, corpus: Corpus, evaluated: Sequence[Corpus]) -> PartPlan:
+    """The clips that some fold of the task trains on: its training part, and under cross-validation all of its clips."""
+    task, numbers, n_classes = _labels(task_name, corpus)
+    train = np.zeros(len(corpus.clips), dtype=bool)
+    for fold in folds(task, corpus.clips, SPLIT_SEED):
+        train[fold.train] = True
+    forbidden = forbidden_rows(corpus.clips, [other.clips for other in evaluated])
+    reason = f"it is no training clip of {task.id}, or shares a source or its samples with clips that are evaluated"
+    source = _source(corpus, train & ~forbidden, reason, numbers)
+    coverage = _coverage(corpus, train & ~forbidden, shared=int((train & forbidden).sum()))
+    return PartPlan("all", None, [source], [coverage], n_classes)
+
+
+def _labels(task_name: str, corpus: Corpus) -> tuple[Task, NDArray[np.integer], int]:
+    """A task, the labels of every clip of its corpus, and how many classes there are."""
     task: Task = registry.load("task", task_name)
     dataset: Dataset = registry.load("dataset", task.dataset)
     numbers = labels(task, dataset, corpus.clips, corpus.standin)
-    n_classes = len(classes(task, dataset, corpus.clips, corpus.standin))
+    return task, numbers, len(classes(task, dataset, corpus.clips, corpus.standin))
+
+
+def _fold_parts(task_name: str, corpus: Corpus) -> list[PartPlan]:
+    task, numbers, n_classes = _labels(task_name, corpus)
     return [_fold_part(task, corpus, fold, numbers, n_classes) for fold in folds(task, corpus.clips, SPLIT_SEED)]
 
 

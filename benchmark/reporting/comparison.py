@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchmark.columns import size_in_words
 from benchmark.reporting.formats import NOT_ASKED, Table, as_markdown
 from benchmark.statistics.differences import Difference, shown
 from benchmark.statistics.movements import CellChange
@@ -67,7 +68,7 @@ def _moved(changes: Sequence[CellChange]) -> Table:
         [
             change.name + ("" if change.variant == "default" else f" ({change.variant})"),
             change.task,
-            change.protocol + ("" if change.train_size == "full" else f", {change.train_size} a class"),
+            change.protocol + ("" if change.train_size == "full" else f", {size_in_words(change.train_size)}"),
             change.metric + ("" if change.unit == "clip" else f", {change.unit}"),
             f"{change.accepted:.4f}",
             f"{change.current:.4f}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from benchmark.config import Study
 from benchmark.jobs import ReportJob
 from benchmark.reporting.curves import Curve, read_curves
 from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
+from benchmark.reporting.summary_figures import draw, panels
 from benchmark.statistics.cells import CellKey
 from benchmark.statistics.families import cell_key, headline
 from benchmark.statistics.findings import steps_of
@@ -43,7 +44,7 @@ Points = list[tuple[int, float]]
 
 def render_figures(job: ReportJob, workspace: Workspace, study: str) -> None:
     """Write a study's figures to ``results/<profile>/figures/<study>/``: accuracy, and, where there is something to
-    show, the learning curves and the accuracy by steps of pre-training.
+    show, the learning curves, the accuracy by steps of pre-training, and the figures that the study declares.
 
     Raises:
         StaleArtifactError: aggregation has not run.
@@ -53,13 +54,16 @@ def render_figures(job: ReportJob, workspace: Workspace, study: str) -> None:
     folder = workspace.results / "figures" / study
     with matplotlib.rc_context(_STYLE):
         figures = {
-            "accuracy": _accuracy(record, results),
+            "accuracy": _accuracy(record, job.runs[study], results),
             "curves": _curves(_losses(job, workspace, study)),
             "steps": _steps(job, record, results),
         }
         for name, figure in figures.items():
             if figure is not None:
                 _save(figure, folder / name, f"{record.title}: {_TITLES[name]}", job.standin)
+        for name, spec in record.figures.items():
+            if any(row in job.runs[study] for row in spec.rows) and (drawn := draw(panels(record, spec, results))):
+                _save(drawn, folder / name, spec.caption, job.standin)
 
 
 _TITLES = {
@@ -69,9 +73,9 @@ _TITLES = {
 }
 
 
-def _accuracy(study: Study, results: Results) -> Figure | None:
+def _accuracy(study: Study, runs: Container[str], results: Results) -> Figure | None:
     """Dots with intervals, a panel a task; a small mark a seed."""
-    table = headline(study)
+    table = headline(study, runs)
     if table is None:
         return None
     cells = {row.cell: row for row in results.summary if row.accuracy is not None}
@@ -135,7 +139,7 @@ def _draw_losses(axes: Axes, heading: str, curves: Sequence[Curve]) -> None:
 
 def _steps(job: ReportJob, study: Study, results: Results) -> Figure | None:
     """Accuracy after some steps of pre-training: a line a run, the mean over its seeds, with every seed as a dot."""
-    table = headline(study)
+    table = headline(study, job.runs[study.id])
     if table is None or not results.snapshots:
         return None
     panels: dict[str, dict[str, Points]] = {}

@@ -17,6 +17,7 @@ from benchmark.columns import SCORE_COLUMNS
 from benchmark.published.results import PublishedResult
 from benchmark.reporting.results import BANNER
 from benchmark.statistics.inputs import read_table
+from benchmark.statistics.published_ids import as_published, read_published_ids
 from benchmark.statistics.rows import AccuracyRow, NormalisedMeanRow, NormalisedRow, read_rows
 
 KEY = ["study", "method", "encoder", "pretrain_dataset", "variant", "task", "protocol", "train_size", "metric"]
@@ -24,6 +25,7 @@ _RUN = ["study", "run"]
 _HEADLINE = "accuracy"
 """The metric of ``summary.csv``, whose rows have intervals."""
 _NORMALISED = "normalized_accuracy"
+_UNDEFINED = "undefined on"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class OwnScore:
     upper: float | None = None
     seeds: int | None = None
     reason: str = ""
+
+    @property
+    def absent(self) -> str:
+        """What a cell without a value says: a normalised accuracy may have been run and have no defined value."""
+        return "undefined" if self.reason.startswith(_UNDEFINED) else "not run"
 
 
 class OwnScores:
@@ -100,7 +107,7 @@ def read_own_scores(folder: Path, task_groups: Mapping[str, tuple[str, ...]]) ->
     plain = _plain(scores)
     rows = pd.concat([with_intervals, plain, _group_means(plain, task_groups)]).drop_duplicates([*KEY, "run"])
     standin = bool(read_json(folder / "findings.json")["standin"])
-    return OwnScores(rows, BANNER if standin else "")
+    return OwnScores(as_published(rows, read_published_ids(folder)), BANNER if standin else "")
 
 
 def _summary(rows: list[AccuracyRow]) -> pd.DataFrame:
@@ -153,7 +160,7 @@ def _normalised(
 
 def _undefined(mean: NormalisedMeanRow) -> str:
     return (
-        f"undefined on {mean.undefined} of {mean.tasks + mean.undefined} tasks, which are left out"
+        f"{_UNDEFINED} {mean.undefined} of {mean.tasks + mean.undefined} tasks, which are left out"
         if mean.undefined
         else ""
     )

@@ -170,7 +170,7 @@ class _Renderer:
         own, number = compared.own, place.format.number
         value, difference = compared.scaled(own.value), compared.difference
         if value is None or difference is None:
-            return f"not run ({self.footnotes.mark(own.reason)})"
+            return f"{own.absent} ({self.footnotes.mark(own.reason)})"
         lower, upper = compared.scaled(own.lower), compared.scaled(own.upper)
         interval = "" if lower is None or upper is None else f" [{number(lower)}, {number(upper)}]"
         verdict = "no interval" if compared.within is None else "within" if compared.within else "outside"

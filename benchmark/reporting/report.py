@@ -90,19 +90,20 @@ def _section(job: ReportJob, workspace: Workspace, name: str, results: Results) 
     return Section(
         study=study,
         findings=results.findings["studies"].get(name, []),
-        tables=study_tables(job, study, results),
-        figures=_figures(workspace.results / "figures" / name),
+        tables=study_tables(job, study, results, workspace.root),
+        figures=_figures(workspace.results / "figures" / name, study),
         comparisons=comparison_table(own),
         missing=missing_table(own),
         transductive=[facts.title for facts in job.runs[name].values() if facts.transductive],
     )
 
 
-def _figures(folder: Path) -> list[Figure]:
+def _figures(folder: Path, study: Study) -> list[Figure]:
     """A study's figures as data addresses: several SVG documents inline would share ids and style sheets."""
     if not folder.is_dir():
         raise StaleArtifactError(f"{folder} does not exist; run `dvc repro` so that the stage before makes it.")
-    paths = {folder / f"{name}.svg": caption for name, caption in FIGURES.items()}
+    captions = {**FIGURES, **{name: spec.caption for name, spec in study.figures.items()}}
+    paths = {folder / f"{name}.svg": caption for name, caption in captions.items()}
     return [
         Figure("data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode(), caption)
         for path, caption in paths.items()

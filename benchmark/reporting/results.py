@@ -16,6 +16,7 @@ from benchmark.statistics.rows import (
     SnapshotRow,
     read_rows,
 )
+from benchmark.statistics.summaries import SummaryRow, SummaryTaskRow
 from benchmark.workspace import Workspace
 
 BANNER = "Stand-in data: synthetic audio, not results."
@@ -30,6 +31,8 @@ class Results:
     normalised: list[NormalisedRow]
     means: list[NormalisedMeanRow]
     snapshots: list[SnapshotRow]
+    summaries: list[SummaryRow]
+    summary_tasks: list[SummaryTaskRow]
     findings: dict[str, Any]
     diagnostics: dict[str, Any]
     provenance: dict[str, Any]
@@ -42,6 +45,8 @@ class Results:
             normalised=[row for row in self.normalised if row.study == study],
             means=[row for row in self.means if row.study == study],
             snapshots=[row for row in self.snapshots if row.study == study],
+            summaries=[row for row in self.summaries if row.study == study],
+            summary_tasks=[row for row in self.summary_tasks if row.study == study],
             findings=self.findings,
             diagnostics=self.diagnostics,
             provenance=self.provenance,
@@ -62,6 +67,8 @@ def read_results(workspace: Workspace) -> Results:
         normalised=read_rows(folder / "normalised.csv", NormalisedRow),
         means=read_rows(folder / "normalised_means.csv", NormalisedMeanRow),
         snapshots=read_rows(folder / "steps.csv", SnapshotRow),
+        summaries=read_rows(folder / "summaries.csv", SummaryRow),
+        summary_tasks=read_rows(folder / "summary_tasks.csv", SummaryTaskRow),
         findings=read_json(folder / "findings.json"),
         diagnostics=read_json(folder / "diagnostics.json"),
         provenance=read_json(folder / "provenance.json"),

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 
+from benchmark.columns import size_in_words
 from benchmark.config import Study, TableSpec
 from benchmark.errors import StaleArtifactError
 from benchmark.jobs import ReportJob
+from benchmark.published.results import load_settings, read_published_results
 from benchmark.reporting.footnotes import Footnotes
 from benchmark.reporting.formats import NOT_ASKED, TRANSDUCTIVE, Table, write_table
 from benchmark.reporting.results import BANNER, Results, read_results, task_metric, task_title
-from benchmark.statistics.families import cell_key
+from benchmark.reporting.summaries import published_cells, summary_table
+from benchmark.statistics import summaries
+from benchmark.statistics.families import cell_key, shown, shown_tables
 from benchmark.statistics.rows import AccuracyRow, NormalisedMeanRow, NormalisedRow
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
@@ -23,12 +28,14 @@ def render_tables(job: ReportJob, workspace: Workspace, study: str) -> None:
     Raises:
         StaleArtifactError: aggregation has not run, or not for this study.
     """
-    for table in study_tables(job, load_study(workspace.root, study), read_results(workspace)):
+    for table in study_tables(job, load_study(workspace.root, study), read_results(workspace), workspace.root):
         write_table(workspace.results / "tables" / study, table, ["csv", "md", "tex"])
 
 
-def study_tables(job: ReportJob, study: Study, results: Results) -> list[Table]:
-    """The tables that a study declares.
+def study_tables(job: ReportJob, study: Study, results: Results, root: Path) -> list[Table]:
+    """The tables that a study declares and of which the profile runs something.
+
+    Published numbers, where a summary shows them, are read from the project at ``root``.
 
     Raises:
         StaleArtifactError: the job does not hold the study.
@@ -36,7 +43,15 @@ def study_tables(job: ReportJob, study: Study, results: Results) -> list[Table]:
     if study.id not in job.runs:
         raise StaleArtifactError(f"The plan of profile {job.profile} has no study {study.id!r}; run `dvc repro`.")
     own = results.of(study.id)
-    return [_Builder(job, study, spec, own).table(name) for name, spec in study.tables.items()]
+    runs = job.runs[study.id]
+    tables = [_Builder(job, study, spec, own).table(name) for name, spec in shown_tables(study, runs).items()]
+    asked = {row.summary for row in own.summaries if row.reason not in {summaries.NOT_ASKED, summaries.LEFT_OUT}}
+    chosen = {n: spec for n, spec in study.summaries.items() if n in asked and shown(study, spec.rows, runs)}
+    printed = read_published_results(root, load_settings(root)) if any(s.published for s in chosen.values()) else ()
+    summed = [
+        summary_table(job, study, name, own, published_cells(study, spec, printed)) for name, spec in chosen.items()
+    ]
+    return [*summed, *tables]
 
 
 class _Builder:
@@ -109,8 +124,7 @@ class _Builder:
         named = all(task_metric(task) == "accuracy" for task in self.spec.tasks)
         raw = f"Accuracy of clips{'' if named else ', or the metric that heads a column,'} in percent"
         what = raw if accuracy else "Normalised accuracy (0 Untrained, 1 Supervised)"
-        full = self.spec.train_size == "full"
-        size = "the full training part" if full else f"{self.spec.train_size} training clips a class"
+        size = size_in_words(str(self.spec.train_size), "training clips")
         return [
             f"{what}, mean over pre-training seeds of the mean over folds, with {size}. In brackets a 95 % bootstrap "
             f"interval over seeds, head replicas and source recordings, as far as there are several. "

@@ -22,6 +22,7 @@ from benchmark.statistics.inputs import (
     scores_folder,
     snapshot_step,
 )
+from benchmark.statistics.published_ids import FILE as PUBLISHED_IDS
 from benchmark.statistics.rows import (
     DECIMALS,
     AccuracyRow,
@@ -31,6 +32,7 @@ from benchmark.statistics.rows import (
     SnapshotRow,
     write_rows,
 )
+from benchmark.statistics.summaries import SummaryRow, SummaryTaskRow, summaries
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
@@ -40,7 +42,8 @@ def aggregate(job: ReportJob, workspace: Workspace) -> None:
 
     - ``scores/scores.csv``: every row of every run; ``scores/steps.csv``: accuracy during pre-training.
     - ``scores/{summary,comparisons,normalised,normalised_means}.csv``: see ``statistics.rows``.
-    - ``scores/{findings,diagnostics,provenance}.json``.
+    - ``scores/{summaries,summary_tasks}.csv``: see ``statistics.summaries``.
+    - ``scores/{findings,diagnostics,provenance,published_ids}.json``.
     - ``metrics.json`` and ``plots/accuracy.csv``, for ``dvc metrics show`` and ``dvc plots show``.
 
     Raises:
@@ -62,6 +65,10 @@ def aggregate(job: ReportJob, workspace: Workspace) -> None:
     write_rows(folder / "comparisons.csv", ComparisonRow, [row for r in rows for row in r.comparisons])
     write_rows(folder / "normalised.csv", NormalisedRow, [row for r in rows for row in r.normalised])
     write_rows(folder / "normalised_means.csv", NormalisedMeanRow, [row for r in rows for row in r.means])
+    summed = [summaries(results.study, job.runs[results.study.id], scores, job) for results in studies]
+    write_rows(folder / "summaries.csv", SummaryRow, [row for means, _ in summed for row in means])
+    write_rows(folder / "summary_tasks.csv", SummaryTaskRow, [row for _, tasks in summed for row in tasks])
+    write_json(folder / PUBLISHED_IDS, {results.study.id: results.study.published_ids for results in studies})
     found = {s.study.id: findings(s, r, provenance, diagnostics) for s, r in zip(studies, rows, strict=True)}
     write_json(
         folder / "findings.json",
@@ -117,7 +124,7 @@ def _write_headline(folder: Path, studies: Sequence[StudyResults]) -> None:
 
 
 def _headline_rows(results: StudyResults) -> list[_PlotRow]:
-    table = headline(results.study)
+    table = headline(results.study, results.families)
     if table is None:
         return []
     return [

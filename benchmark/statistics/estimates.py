@@ -126,13 +126,15 @@ class _Estimator:
     def _normalised_cell(self, family: Family, key: CellKey) -> tuple[NormalisedRow, NormalisedAccuracy | None]:
         cell = family.cells[key]
         untrained, supervised = family.facts.untrained or "", family.facts.supervised[key.task]
-        low, (protocol, high) = self._cell(untrained, key), self._supervised(supervised, key)
+        frozen = self._untrained_key(key)
+        low, (protocol, high) = self._cell(untrained, frozen), self._supervised(supervised, key)
         row = NormalisedRow(
             **self._common(family, key),
             untrained_run=untrained,
             supervised_run=supervised,
             supervised_protocol=protocol,
             accuracy=cell.accuracy,
+            untrained_protocol=frozen.protocol,
         )
         if low is None or high is None:
             absent = (untrained or "Untrained") if low is None else supervised
@@ -221,6 +223,11 @@ class _Estimator:
     def _cell(self, run: str, key: CellKey) -> Cell | None:
         family = self.results.families.get(run)
         return family.cells.get(key) if family else None
+
+    def _untrained_key(self, key: CellKey) -> CellKey:
+        """Equation (1) takes a frozen Untrained for fine-tuned encoders too: under the protocol that the study names."""
+        named = self.results.study.untrained_protocols
+        return key._replace(protocol=named.get(key.protocol, key.protocol))
 
     def _supervised(self, run: str, key: CellKey) -> tuple[str, Cell | None]:
         """The Supervised reference at the same task and train size: under the same protocol, else under its only one.

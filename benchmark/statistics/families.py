@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,16 +82,29 @@ class StudyResults:
 
     def _role(self, run: str) -> Role:
         spec = self.study.runs[run]
-        if spec.task:
+        if spec.task or any(run in other.supervised.values() for other in self.study.runs.values()):
             return "supervised"
         if spec.untrained:
             return "pre-trained"
         return "untrained" if any(run == other.untrained for other in self.study.runs.values()) else "baseline"
 
 
-def headline(study: Study) -> TableSpec | None:
-    """The study's first table of accuracies, which findings, metrics and plots are about; None where it has none."""
-    return next((table for table in study.tables.values() if table.value == "accuracy"), None)
+def headline(study: Study, runs: Container[str]) -> TableSpec | None:
+    """The study's first table of accuracies that is shown, which findings, metrics and plots are about; None without one."""
+    return next((table for table in shown_tables(study, runs).values() if table.value == "accuracy"), None)
+
+
+def shown_tables(study: Study, runs: Container[str]) -> dict[str, TableSpec]:
+    """The tables in which a profile with the ``runs`` has more to show than baselines; with baselines alone, all of theirs."""
+    tables = study.tables
+    full = {name: table for name, table in tables.items() if shown(study, table.rows, runs)}
+    return full or {name: table for name, table in tables.items() if any(row in runs for row in table.rows)}
+
+
+def shown(study: Study, rows: Sequence[str], runs: Container[str]) -> bool:
+    """Whether a profile with the ``runs`` has something to show among ``rows``: a run with a reference, where there are such."""
+    own = [row for row in rows if study.runs[row].untrained] or rows
+    return any(row in runs for row in own)
 
 
 def cell_key(table: TableSpec, run: str, task: str) -> CellKey:

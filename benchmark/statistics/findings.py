@@ -40,7 +40,7 @@ def findings(
         runs: provenance by run name, of which the steps are quoted.
         diagnostics: diagnostics by run name, of which the effective rank is quoted.
     """
-    table = headline(results.study)
+    table = headline(results.study, results.families)
     if table is None:
         return []
     methods: dict[str, list[Family]] = {}

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from benchmark.columns import size_in_words
 from benchmark.statistics.tolerance import EXACT, ROUNDING
 
 CELL = ["study", "run", "name", "variant", "task", "protocol", "train_size", "metric", "unit"]
@@ -65,7 +66,7 @@ class CellChange:
         return self.verdict != "within"
 
     def __str__(self) -> str:
-        size = "" if self.train_size == "full" else f" at {self.train_size} clips a class"
+        size = "" if self.train_size == "full" else f" at {size_in_words(self.train_size)}"
         only = f", by fold {', '.join(self.folds)} alone" if self.folds else ""
         allowed = "every score must be equal" if self.tolerance == EXACT else f"tolerance {self.tolerance:.1f}"
         moved = f"{self.verdict} by {abs(self.moved):.1f} of {self.clips} test clips"

@@ -97,6 +97,7 @@ class NormalisedRow(CellRow):
     gap: float | None = None
     gap_lower: float | None = None
     gap_upper: float | None = None
+    untrained_protocol: str = ""
 
 
 @dataclass(frozen=True)

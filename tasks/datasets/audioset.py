@@ -49,6 +49,9 @@ _ALPHABET = np.array(list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0
 _STANDIN_CLASSES = ("/m/0bt9lr", "/m/0342h", "/m/06mb1", "/m/07r660_", "/m/0k4j", "/m/05zppz")
 _STANDIN_CLIPS = {"balanced_train": 45, "unbalanced_train": 30, "eval": 45}
 _STANDIN_MISSING = 0.15
+_STANDIN_SECONDS = 5.0
+"""At least: Audio2Vec reads 4.89 s of a clip (tagliasacchi2020, P = 2)."""
+_STANDIN_SPREAD = 0.08
 _STANDIN_NAMES = ("{}.wav", "Y{}.flac", "{}_30000.mp3", "{}.flac")
 
 
@@ -154,9 +157,8 @@ class AudioSet(Dataset):
                 start = 10 * int(generator.integers(30))
                 lines.append(f'{name}, {start}.000, {start + 10}.000, "{labels}"')
                 if generator.uniform() >= _STANDIN_MISSING:
-                    clip = sound_clip(
-                        generator, kinds[heard], int(generator.uniform(0.6, 1) * _RATE), _RATE, spread=0.08
-                    )
+                    seconds = _STANDIN_SECONDS + generator.uniform(0, 0.4)
+                    clip = sound_clip(generator, kinds[heard], int(seconds * _RATE), _RATE, spread=_STANDIN_SPREAD)
                     file = _STANDIN_NAMES[place % len(_STANDIN_NAMES)].format(name)
                     write_audio(folder / "media" / split / file, clip, _RATE)
             header = [

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.corpus.splits import classes, folds, forbidden_rows, labels, missing_classes, nested_subsets
+from benchmark.corpus.splits import (
+    classes,
+    folds,
+    forbidden_rows,
+    labels,
+    missing_classes,
+    nested_subsets,
+    random_subset,
+)
 from benchmark.errors import DataError
 from benchmark.records import Task
 from tests.corpus.conftest import Tones
@@ -220,6 +228,33 @@ def test_a_subset_larger_than_a_class_is_one_sentence():
     numbers = labels(TASK, Toy(), clips)
     with pytest.raises(DataError, match="training clips, not 1000"):
         nested_subsets(numbers, folds(TASK, clips, 0)[0].train, 1000, 0)
+
+
+def test_a_short_class_may_be_given_whole():
+    numbers = np.array([0] * 3 + [1] * 9)
+    rows = np.arange(12)
+    subset = nested_subsets(numbers, rows, 5, 3, "whole")
+    assert np.bincount(numbers[subset]).tolist() == [3, 5]
+    assert set(nested_subsets(numbers, rows, 2, 3)) < set(subset)
+    np.testing.assert_array_equal(nested_subsets(numbers, rows, 1000, 3, "whole"), rows)
+
+
+def test_a_short_tag_may_be_given_whole():
+    matrix = np.array([[1, 0]] * 2 + [[0, 1]] * 6 + [[1, 1]])
+    subset = nested_subsets(matrix, np.arange(9), 5, 3, "whole")
+    assert matrix[subset].sum(axis=0).tolist() == [3, 5]
+
+
+def test_subsets_in_total_are_nested_seeded_and_ignore_classes():
+    rows = np.arange(100, 400)
+    subsets = [random_subset(rows, count, seed=3) for count in (1, 10, 100, 300)]
+    assert [len(subset) for subset in subsets] == [1, 10, 100, 300]
+    assert set(subsets[0]) < set(subsets[1]) < set(subsets[2]) < set(subsets[3]) == set(rows)
+    np.testing.assert_array_equal(subsets[1], random_subset(rows[::-1], 10, seed=3))
+    assert (subsets[1] != random_subset(rows, 10, seed=4)).any()
+    with pytest.raises(DataError, match="There are 300 training clips, not 301"):
+        random_subset(rows, 301, seed=3)
+    np.testing.assert_array_equal(random_subset(rows, 301, 3, "whole"), rows)
 
 
 def test_forbidden_rows_are_those_whose_group_is_evaluated():

@@ -255,6 +255,18 @@ def test_supervised_trains_once_a_fold_and_never_reads_the_test_fold(workspace: 
     assert head.out_features == 2
 
 
+def test_labels_of_another_dataset_train_one_part_without_clips_that_are_evaluated(workspace: Workspace) -> None:
+    job = make_job("supervised", sources=(ref("esc50"),), labels="esc10", training={"snapshots": ()})
+    (plan,) = plan_parts(job, workspace)
+    assert (plan.name, plan.fold, plan.n_classes, plan.probes) == ("all", None, 2, ())
+    assert len(plan.sources[0].rows) == 60  # every clip is a training clip of some fold
+    pretrain(job, workspace)
+    record = run_record(workspace)
+    assert [(part["part"], part["fold"]) for part in record["parts"]] == [("all", None)]
+    with pytest.raises(DataError, match="no clip of esc50 may be trained on"):
+        pretrain(job.model_copy(update={"excluded": (ref("esc50"),)}), workspace)
+
+
 def test_supervised_folds_start_equal_and_end_different(workspace: Workspace) -> None:
     pretrain(make_job("supervised", sources=(ref("esc50"),), task="esc10"), workspace)
     training = run_record(workspace)["training"]

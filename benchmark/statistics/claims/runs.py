@@ -16,6 +16,7 @@ from benchmark.statistics.bootstrap import Floats, resample_counts
 from benchmark.statistics.cells import CellKey
 from benchmark.statistics.claims.scores import IDENTITY, ScoreTable
 from benchmark.statistics.inputs import headline_rows, read_evaluation, read_table, scores_folder, snapshot_step
+from benchmark.statistics.published_ids import PublishedIds, as_published, read_published_ids
 from benchmark.statistics.rows import NormalisedRow, read_rows
 from benchmark.workspace import Workspace
 
@@ -34,11 +35,12 @@ def seed_scores(workspace: Workspace, task_groups: Mapping[str, tuple[str, ...]]
         StaleArtifactError: aggregation has not run.
     """
     folder = scores_folder(workspace)
-    return seed_table(
+    table = seed_table(
         read_table(folder / "scores.csv", SCORE_COLUMNS),
         read_rows(folder / "normalised.csv", NormalisedRow),
         task_groups,
     )
+    return _named(table, read_published_ids(folder))
 
 
 def seed_table(
@@ -85,7 +87,13 @@ def source_scores(
         rows.append({**identity, "source": "run", "metric": metric, "unit": "fraction"})
         replicates.append((drawn @ hits) / (drawn @ first.mass))
     labels = tuple(str(index) for index in range(resamples))
-    return ScoreTable(pd.DataFrame(rows)[[*IDENTITY, "unit"]], np.stack(replicates), labels)
+    table = ScoreTable(pd.DataFrame(rows)[[*IDENTITY, "unit"]], np.stack(replicates), labels)
+    return _named(table, read_published_ids(scores_folder(workspace)))
+
+
+def _named(table: ScoreTable, ids: PublishedIds) -> ScoreTable:
+    """The table with the ids by which claims select."""
+    return replace(table, cells=as_published(table.cells, ids), missing=as_published(table.missing, ids))
 
 
 def _single_splits(scores: pd.DataFrame, metrics: Mapping[str, str]) -> pd.DataFrame:
@@ -112,7 +120,7 @@ def _normalised(scores: pd.DataFrame, rows: Sequence[NormalisedRow]) -> Iterator
     for row in rows:
         if row.status != "ok":
             continue
-        untrained = by_seed(row, row.untrained_run, row.protocol)
+        untrained = by_seed(row, row.untrained_run, row.untrained_protocol or row.protocol)
         gap = by_seed(row, row.supervised_run, row.supervised_protocol) - untrained
         values = ((by_seed(row, row.run, row.protocol) - untrained) / gap).dropna()
         identity = by_cell[row.study, row.run, row.task, row.protocol, row.train_size].iloc[0]
