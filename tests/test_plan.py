@@ -278,7 +278,7 @@ def test_two_studies_may_not_name_the_same_run(root: Path):
     study = yaml.safe_load((root / "studies" / "transfer.yaml").read_text())
     (root / "studies" / "copy.yaml").write_text(yaml.safe_dump({**study, "id": "copy"}))
     params = yaml.safe_load((root / "params.yaml").read_text())
-    params["profiles"]["mini"]["studies"] = ["transfer", "copy"]
+    params["profiles"]["mini"]["studies"].append("copy")
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(ConfigError, match="two studies name the run"):
         planner(root)
