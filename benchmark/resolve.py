@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal
 
 from benchmark import registry
@@ -63,25 +64,25 @@ class Resolved(Config):
 def resolve(requests: Sequence[Request], workspace: Workspace) -> list[Resolved]:
     """Resolve every request, from the cache where neither it nor the code behind it has changed.
 
+    Each is cached by itself, so that an edit of one run, or of one method, resolves that alone.
+
     Raises:
         ConfigError: an unknown method, encoder or parameter, a wrong type or a value out of range.
     """
-    distinct: dict[str, Request] = {}
-    asking = [content_hash(request.model_dump(mode="json", exclude={"where"})) for request in requests]
-    for name, request in zip(asking, requests, strict=True):
-        distinct.setdefault(name, request)
-    answers = dict(zip(distinct, _resolve_each(list(distinct.values()), workspace), strict=True))
-    return [answers[name] for name in asking]
+    code = cache(lambda *plugins: code_hash([*(_module(*plugin) for plugin in plugins), "benchmark.resolve"]))
+    files = [workspace.cache / "resolved" / f"{_key(request, code)}.json" for request in requests]
+    asked = {file: request for file, request in zip(files, requests, strict=True) if not file.exists()}
+    if asked:
+        answers = _in_child([request.model_dump(mode="json") for request in asked.values()])
+        for file, answer in zip(asked, answers, strict=True):
+            write_json(file, answer)
+    return [validate(Resolved, read_json(file), str(file)) for file in files]
 
 
-def _resolve_each(requests: Sequence[Request], workspace: Workspace) -> list[Resolved]:
-    modules = {_module("method", r.method) for r in requests} | {_module("encoder", r.encoder) for r in requests}
-    asked = [request.model_dump(mode="json") for request in requests]
-    key = content_hash([asked, code_hash([*sorted(modules), "benchmark.resolve"])])
-    file = workspace.cache / "resolved" / f"{key}.json"
-    if not file.exists():
-        write_json(file, _in_child(asked))
-    return [validate(Resolved, answer, str(file)) for answer in read_json(file)]
+def _key(request: Request, code: Callable[..., str]) -> str:
+    """Of all that decides the answer: the run that asks does not."""
+    plugins = ("method", request.method), ("encoder", request.encoder)
+    return content_hash([request.model_dump(mode="json", exclude={"where"}), code(*plugins)])
 
 
 def _module(kind: registry.Kind, name: str) -> str:

@@ -39,6 +39,12 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def resolved_runs(shared_folder: Path) -> Path:
+    """A cache that the tests of plans share: what a run resolves to is keyed by what was asked and by the code."""
+    return shared_folder / "resolved-runs"
+
+
+@pytest.fixture(scope="session")
 def real_audio() -> Path:
     """The folder with ESC-50-master, UrbanSound8K and free-spoken-digit-dataset-master, or a skip that says so."""
     folder = real_audio_folder()

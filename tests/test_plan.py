@@ -25,12 +25,6 @@ from benchmark.workspace import Workspace
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def resolved_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that the tests share: what runs resolve to is keyed by what was asked and by the code."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
 def root(tmp_path: Path, resolved_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout's params.yaml and studies."""
