@@ -70,14 +70,22 @@ class Protocol(Config):
     """How a run is scored on a task. Named and versioned in a study's data file, e.g. ``linear@transfer``."""
 
     version: Count = 1
-    head: Literal["converged", "adam", "knn", "own"] = Field(
+    head: Literal["converged", "adam", "knn", "intra_knn", "own"] = Field(
         description="converged: convex solver to its optimum; adam: minibatch training as published; "
-        "knn: cosine vote; own: the classifier trained together with the encoder"
+        "knn: cosine vote; intra_knn: a vote of each test clip's slices among those of the other test clips; "
+        "own: the classifier trained together with the encoder"
     )
     unit: Literal["clip", "slice"] = Field(
         "clip", description="what the head sees: the mean embedding of a clip, or each slice"
     )
+    feature: Literal["h", "z"] = Field(
+        "h", description="the encoder's embedding, or its projection of unit length (h where a run has no projection)"
+    )
+    tasks: tuple[str, ...] = Field((), description="the tasks it is for; empty: all that a run is evaluated on")
     hop: Positive = Field(0.4875, description="seconds between the fixed evaluation windows")
+    remainder: Literal["keep", "drop"] = Field(
+        "keep", description="whether a last window, which ends with the clip, covers what would go unseen"
+    )
     short: Literal["pad", "tile"] = Field("tile", description="what a clip shorter than a window becomes")
     train_sizes: tuple[Count | Literal["full"], ...] = Field(
         ("full",), description="training clips a class; nested subsets"
@@ -98,19 +106,43 @@ class Protocol(Config):
     def _grids(self) -> Protocol:
         if self.head == "converged" and not self.regularisers:
             raise ValueError("a converged head needs a grid of regularisers")
+        if self.head == "intra_knn" and len(self.neighbours) != 1:
+            raise ValueError("an intra_knn head needs one number of neighbours: it has no validation part to choose by")
         if self.head == "knn" and not self.neighbours:
             raise ValueError("a knn head needs a grid of neighbours")
         return self
 
 
+class ProbeSpec(Config):
+    """A protocol that scores an ``intra_knn`` head's task again and again while a run trains."""
+
+    task: str
+    protocol: str
+    every: Count | None = Field(None, description="steps between measurements; else one an epoch")
+    last: Count = Field(50, description="how many of the last measurements the protocol's score averages")
+    select: bool = Field(
+        True, description="export the encoder of the best measurement; the last one is a snapshot then"
+    )
+
+
 class RunSpec(Config):
-    """One run family of a study, stated as its delta from the method's and encoder's own defaults."""
+    """One run family of a study, stated as its delta from the method's and encoder's own defaults.
+
+    In the file, ``extends: <family>`` states it as a delta from another run of the study.
+    """
 
     title: str
     method: str
+    reported_as: str | None = Field(None, description="the method's id in scores, where published numbers have another")
     encoder: str
+    ablation: bool = Field(False, description="left out unless the profile has `ablations: true`")
     data: tuple[str, ...] = Field((), description="datasets to pre-train on, without their labels")
+    audio_of: str | None = Field(
+        None,
+        description="pre-train on the training part of this task's one split, without its labels, instead of `data`",
+    )
     task: str | None = Field(None, description="train with this task's labels, once a fold (Supervised)")
+    probe: ProbeSpec | None = Field(None, description="what is measured while it trains")
     evaluate: tuple[str, ...] = Field(description="tasks to score")
     protocols: tuple[str, ...]
     variant: str = "default"
@@ -124,6 +156,12 @@ class RunSpec(Config):
     transductive: bool = Field(
         False, description="the evaluated dataset's unlabelled audio was seen in pre-training; flagged"
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RunSpec:
+        if sum(map(bool, (self.data, self.audio_of, self.task))) > 1:
+            raise ValueError("set one of data, audio_of and task")
+        return self
 
 
 class TableSpec(Config):
@@ -152,9 +190,10 @@ class Study(Config):
     def _resolves(self) -> Study:
         for name, run in self.runs.items():
             references = [*filter(None, [run.untrained]), *run.supervised.values()]
+            probed = [run.probe] if run.probe else []
             for kind, used, known in [
-                ("protocol", run.protocols, self.protocols),
-                ("task", run.evaluate, self.tasks),
+                ("protocol", [*run.protocols, *(probe.protocol for probe in probed)], self.protocols),
+                ("task", [*run.evaluate, *(probe.task for probe in probed)], self.tasks),
                 ("run", references, self.runs),
             ]:
                 if unknown := [u for u in used if u not in known]:
@@ -198,8 +237,11 @@ class Profile(Config):
     )
     seeds: dict[str, Count] = Field(description="pre-training seeds by run family; `default` for the others")
     runs: dict[str, Scale] = Field(description="scale by run family; `default` is below them all")
-    protocols: dict[str, ProtocolScale] = Field(default_factory=dict)
+    protocols: dict[str, ProtocolScale] = Field(
+        default_factory=dict, description="scale by protocol, `<name>` or `<name>@<study>`"
+    )
     skip: tuple[str, ...] = Field((), description="run families this profile leaves out")
+    ablations: bool = Field(False, description="whether the studies' ablations run, or their main tables alone")
     fetch: bool = Field(False, description="whether the scan downloads real data that is absent and open to all")
     bootstrap: Count = Field(2000, description="bootstrap resamples of every interval")
 

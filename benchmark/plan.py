@@ -13,10 +13,10 @@ from typing import Any
 from benchmark import registry
 from benchmark.artifacts import content_hash, hash_file, read_json, write_json
 from benchmark.closure import code_hash
-from benchmark.config import Params, Profile, Protocol, RunSpec, Scale, Study, Training, load_params
+from benchmark.config import Params, Profile, Protocol, ProtocolScale, RunSpec, Scale, Study, Training, load_params
 from benchmark.corpus.splits import missing_classes, official_classes
 from benchmark.errors import ConfigError
-from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
+from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ProbeJob, ReportJob, ReportRun, TaskRef
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
 from benchmark.resolve import Request, Resolved, resolve
@@ -60,7 +60,7 @@ def entries(root: Path, profile: Profile, where: str) -> list[Entry]:
     """
     studies = [load_study(root, name) for name in profile.studies]
     families = [family for study in studies for family in study.runs]
-    protocols = {name for study in studies for name in study.protocols}
+    protocols = {key for study in studies for name in study.protocols for key in (name, f"{name}@{study.id}")}
     _check_names(where, "run", [*profile.seeds, *profile.runs, *profile.skip], [*families, "default"])
     _check_names(where, "protocol", profile.protocols, sorted(protocols))
     if twice := {family for family in families if families.count(family) > 1}:
@@ -69,7 +69,7 @@ def entries(root: Path, profile: Profile, where: str) -> list[Entry]:
         Entry(study, family, spec, _seeds(profile, family), _scale(profile, family))
         for study in studies
         for family, spec in study.runs.items()
-        if family not in profile.skip
+        if family not in profile.skip and (profile.ablations or not spec.ablation)
     ]
 
 
@@ -129,6 +129,9 @@ class Planner:
                     sources=tuple(sources),
                     excluded=() if missing else self._excluded(spec, evaluated, resolved.sample_rate),
                     task=spec.task,
+                    audio_of=spec.audio_of,
+                    unseen=_unseen(spec),
+                    probe=self._probe(entry, resolved.sample_rate),
                 )
 
     def evaluate_jobs(self) -> Iterator[EvaluateJob]:
@@ -140,11 +143,11 @@ class Planner:
             missing = [ref.absent for ref in self._refs(_sources(spec), rate) if ref.absent]
             for seed, common in self._common(entry, "benchmark.evaluation.stage"):
                 yield EvaluateJob(
-                    **common,
+                    **{**common, "method": spec.reported_as or spec.method},
                     seed=self.params.seed + seed,
                     status="not run" if missing else "ready",
                     reason="; ".join(missing),
-                    pretrain_dataset="+".join(_sources(spec)) or "none",
+                    pretrain_dataset=spec.audio_of or "+".join(_sources(spec)) or "none",
                     variant=spec.variant,
                     transductive=spec.transductive,
                     seen=tuple(self._refs(spec.data, rate)) if spec.transductive else (),
@@ -219,8 +222,10 @@ class Planner:
         """The fields that all jobs of a run family share, seed by seed."""
         spec = entry.spec
         modules = [registry.find("method", spec.method).module, registry.find("encoder", spec.encoder).module]
-        if spec.task:
-            modules.append(registry.find("task", spec.task).module)
+        for task in {spec.task, spec.audio_of, spec.probe and spec.probe.task} - {None}:
+            modules.append(registry.find("task", str(task)).module)
+        if spec.probe:
+            modules.append("benchmark.evaluation.probe")
         code = code_hash([stage, *modules])
         for seed, name in zip(entry.seeds, entry.names(), strict=True):
             yield (
@@ -262,13 +267,25 @@ class Planner:
         return read_json(file) if file.exists() else {"status": "absent", "reason": f"{dataset} has not been prepared"}
 
     def _excluded(self, spec: RunSpec, evaluated: set[str], rate: int) -> tuple[CorpusRef, ...]:
-        if not spec.data or spec.transductive:
+        if spec.audio_of:
+            evaluated = evaluated - {_task(spec.audio_of).dataset}
+        elif not spec.data or spec.transductive:
             return ()
         if both := sorted(evaluated & set(spec.data)):
             raise ConfigError(
                 f"A run pre-trains on {both[0]} and is evaluated on it; drop one, or flag the run `transductive: true`."
             )
         return tuple(ref for ref in self._refs(tuple(sorted(evaluated)), rate) if not ref.absent)
+
+    def _probe(self, entry: Entry, rate: int) -> ProbeJob | None:
+        probe = entry.spec.probe
+        if probe is None:
+            return None
+        protocol = self._protocol(entry.study, probe.protocol)
+        if protocol.head != "intra_knn":
+            raise ConfigError(f"Run {entry.family}: a probe's protocol has the head intra_knn, not {protocol.head}.")
+        ref = self._task_ref(probe.task, rate)
+        return ProbeJob(task=ref, protocol=protocol, every=probe.every, last=probe.last, select=probe.select)
 
     def _task_ref(self, name: str, rate: int) -> TaskRef:
         task = _task(name)
@@ -296,13 +313,25 @@ class Planner:
                 "trains none; drop the protocol."
             )
 
+    def _protocol_scale(self, study: Study, name: str) -> ProtocolScale | None:
+        """What the profile changes of ``name@study``, or of all protocols of that name."""
+        return self.profile.protocols.get(f"{name}@{study.id}", self.profile.protocols.get(name))
+
     def _protocol(self, study: Study, name: str) -> Protocol:
-        scale = self.profile.protocols.get(name)
+        scale = self._protocol_scale(study, name)
         return study.protocols[name].model_copy(update=scale.model_dump(exclude_none=True) if scale else {})
 
 
 def _sources(spec: RunSpec) -> tuple[str, ...]:
-    return spec.data or ((_task(spec.task).dataset,) if spec.task else ())
+    named = spec.task or spec.audio_of
+    return spec.data or ((_task(named).dataset,) if named else ())
+
+
+def _unseen(spec: RunSpec) -> tuple[str, ...]:
+    """The tasks of the dataset whose training audio is heard that the run is evaluated on."""
+    if spec.audio_of is None:
+        return ()
+    return tuple(task for task in spec.evaluate if _task(task).dataset == _task(spec.audio_of).dataset)
 
 
 def _datasets(spec: RunSpec) -> set[str]:

@@ -84,7 +84,13 @@ def pretrain_stage(workspace: Workspace, run: str) -> None:
     from benchmark.pretraining.stage import pretrain
 
     with recorded(workspace, "pretrain", run):
-        pretrain(read_job(PretrainJob, workspace.plan("pretrain", run)), workspace)
+        job = read_job(PretrainJob, workspace.plan("pretrain", run))
+        measure = None
+        if job.probe and job.status == "ready":
+            from benchmark.evaluation.probe import IntraSetScore
+
+            measure = IntraSetScore(job.probe, workspace, job.machine.device)
+        pretrain(job, workspace, measure=measure)
 
 
 def evaluate_stage(workspace: Workspace, run: str) -> None:

@@ -10,5 +10,5 @@ TASK = Task(
     split_column="clean_split",
     only="clean_or_test",
     metric="class_mean_accuracy",
-    notes=("fonseca2021 keeps 15 % of the clean set for validation; here the common inner split does.",),
+    notes=("The released code of fonseca2021 validates on all clean clips, training clips among them; here the parts are disjoint.",),
 )

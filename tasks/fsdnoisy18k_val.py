@@ -10,5 +10,5 @@ TASK = Task(
     fold_column="fold",
     only="clean",
     metric="class_mean_accuracy",
-    notes=("fonseca2021 looks for neighbours among all other patches of the set; here in nine of ten folds of it.",),
+    notes=("fonseca2021 looks for neighbours among all other patches of the set (the head intra_knn); other heads train on nine of ten folds.",),
 )

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmark.artifacts import Cache, atomic_path, content_hash, hash_arrays, read_json, write_json
+from benchmark.artifacts import Cache, atomic_path, content_hash, hash_arrays, read_arrays, read_json, write_json
 from benchmark.columns import PREDICTION_COLUMNS
 from benchmark.config import Protocol
 from benchmark.corpus.splits import SPLIT_SEED, Fold, Targets, encode, folds, forbidden_rows, present, selected
@@ -42,9 +42,11 @@ from benchmark.evaluation.rows import (
 )
 from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
 from benchmark.pretraining.device import deterministic_torch
-from benchmark.pretraining.export import load_part
+from benchmark.pretraining.export import load_part, load_projection
+from benchmark.pretraining.stage import probe_file
 from benchmark.records import Task
 from benchmark.signal.encoder import Encoder
+from benchmark.signal.projection import Projected
 from benchmark.workspace import Workspace
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -114,6 +116,7 @@ class _Evaluation:
     def add(self, part: dict[str, Any]) -> None:
         """Score one exported encoder under all protocols, or under one where it is a snapshot."""
         encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
+        projected = self._projected(part, encoder, record)
         protocols = self._protocols_of(part)
         clips: dict[str, tuple[Any, Any]] = {}
         for name, all_tasks in self.tasks.items():
@@ -121,14 +124,19 @@ class _Evaluation:
             tasks = [_seen_by(part, protocols, data) for data in all_tasks]
             found: dict[str, Embeddings] = {}
             for (protocol_name, protocol), data in product(protocols.items(), tasks):
+                if not _is_for(protocol, data.task.id):
+                    continue
                 key = self._embedding_key(record, corpus, data.rows, protocol)
                 if key not in found:
                     title = f"{part['part']} on {name}"
-                    found[key] = self._embeddings(key, encoder, corpus, data.rows, protocol, title)
-                self._score(_Cell(part, data, corpus, protocol_name, protocol, found[key], key, head))
-            if part["step"] is None:
+                    seen = projected if projected is not None and protocol.feature == "z" else encoder
+                    found[key] = self._embeddings(key, seen, corpus, data.rows, protocol, title)
+                probed = self._probed(part, data, protocol)
+                self._score(_Cell(part, data, corpus, protocol_name, protocol, found[key], key, head, probed))
+            if part["step"] is None and found:
                 largest = max(tasks, key=lambda data: len(data.rows))
-                first = found[self._embedding_key(record, corpus, largest.rows, next(iter(protocols.values())))]
+                wanted = self._embedding_key(record, corpus, largest.rows, next(iter(protocols.values())))
+                first = found.get(wanted) or max(found.values(), key=lambda embeddings: len(embeddings.slices))
                 self.diagnostics.setdefault(part["part"], {})[name] = diagnose(first, self.job.seed)
                 clips[name] = (first.clips, largest.clips["group"].to_numpy(dtype=object))
         if len(clips) > 1:
@@ -143,9 +151,33 @@ class _Evaluation:
     def _embedding_key(self, record: dict[str, Any], corpus: Corpus, rows: Rows, protocol: Protocol) -> str:
         """Of one task's clips alone, so that another task on the same corpus changes nothing."""
         who = [record["encoder"], record["config"], record["weights"]]
+        who += [record["projection"]] if protocol.feature == "z" else []
         clips = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
-        what = [corpus.fingerprint, clips, protocol.hop, protocol.short]
+        what = [corpus.fingerprint, clips, protocol.hop, protocol.short, protocol.remainder]
         return content_hash([who, what, self.job.machine.model_dump(), self.job.code, self.job.versions])
+
+    def _projected(self, part: dict[str, Any], encoder: Encoder, record: dict[str, Any]) -> Encoder | None:
+        """The encoder with its projection head, where a protocol asks for z and the run has one; noted in the record."""
+        record["projection"] = ""
+        if all(protocol.feature == "h" for protocol in self._protocols_of(part).values()):
+            return None
+        projection = load_projection(self.workspace.run(self.job.name) / part["file"])
+        if projection is None:
+            return None
+        record["projection"] = hash_arrays({name: value.numpy() for name, value in projection.state_dict().items()})
+        return Projected(encoder, projection)
+
+    def _probed(self, part: dict[str, Any], data: _TaskData, protocol: Protocol) -> Rows | None:
+        """What the run's probe predicted at the end of its training, where it is this protocol on this task."""
+        file = self.workspace.run(self.job.name) / probe_file(part["part"])
+        if protocol.head != "intra_knn" or part["step"] is not None or not file.exists():
+            return None
+        arrays, measured = read_arrays(file)
+        same = (measured["task"], measured["protocol"])
+        if same != (data.ref.model_dump(mode="json"), protocol.model_dump(mode="json")):
+            return None
+        predictions: Rows = arrays["predictions"]
+        return predictions
 
     def _embeddings(
         self, key: str, encoder: Encoder, corpus: Corpus, rows: Rows, protocol: Protocol, title: str
@@ -154,7 +186,7 @@ class _Evaluation:
             cached = self.cache.get("embeddings", key)
             if cached is not None:
                 return Embeddings(**cached[0])
-            found = embed(encoder, corpus, rows, protocol.hop, self.device, protocol.short, title)
+            found = embed(encoder, corpus, rows, protocol.hop, self.device, protocol.short, title, protocol.remainder)
             self.cache.put("embeddings", key, found.arrays())
             return found
 
@@ -200,6 +232,7 @@ class _Cell:
     embeddings: Embeddings
     embedding_key: str
     head: nn.Linear | None
+    probed: Rows | None
 
     @property
     def material(self) -> Material:
@@ -208,15 +241,29 @@ class _Cell:
         chosen = tuple(each for each in data.folds if fold in {None, each.name})
         task, names = data.task, data.classes
         return Material(
-            self.embeddings, data.labels, len(names), chosen, task.id, self.head, task.kind, task.metric, names
+            self.embeddings,
+            data.labels,
+            len(names),
+            chosen,
+            task.id,
+            self.head,
+            task.kind,
+            task.metric,
+            names,
+            self.probed,
         )
 
     def key(self, seed: int) -> str:
         """Hash of all that decides the outcomes."""
         classifier = hash_arrays({k: v.numpy() for k, v in self.head.state_dict().items()}) if self.head else ""
         settings = self.protocol.model_dump(mode="json")
-        facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier]
+        probed = "" if self.probed is None else hash_arrays({"probed": self.probed})
+        facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier, probed]
         return content_hash([self.embedding_key, *facts])
+
+
+def _is_for(protocol: Protocol, task: str) -> bool:
+    return not protocol.tasks or task in protocol.tasks
 
 
 def _seen_by(part: dict[str, Any], protocols: dict[str, Protocol], data: _TaskData) -> _TaskData:
@@ -264,6 +311,8 @@ def _all_not_run(job: EvaluateJob, reason: str) -> list[Row]:
 def _task_not_run(job: EvaluateJob, ref: TaskRef, reason: str) -> list[Row]:
     rows: list[Row] = []
     for name, protocol in job.protocols.items():
+        if not _is_for(protocol, ref.task):
+            continue
         base = score_base(job, ref.task, name, protocol, variant=job.variant, weights="", data="")
         rows += not_run(base, protocol.train_sizes, reason, ref.record["metric"])
     return rows

@@ -8,6 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from benchmark.signal.encoder import Encoder
+
 
 class ProjectionHead(nn.Sequential):
     """Linear layers with batch-norm and ReLU between them; without hidden layers it is linear.
@@ -35,3 +37,18 @@ class ProjectionHead(nn.Sequential):
     def represent(self, embeddings: Tensor) -> Tensor:
         """z of unit length ``(B, outputs)`` of h ``(B, inputs)`` (fonseca2021 section 2)."""
         return normalize(self(embeddings).float(), dim=1)
+
+
+class Projected(Encoder):
+    """An encoder of windows followed by its projection head: embeds waveforms as z of unit length."""
+
+    def __init__(self, encoder: Encoder, projection: ProjectionHead) -> None:
+        super().__init__()
+        self.encoder, self.projection = encoder, projection
+        self.sample_rate, self.window = encoder.sample_rate, encoder.window
+        self.embedding_size = projection.outputs
+        self.train(encoder.training)
+
+    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """``(B, T)`` to ``(B, outputs)``; see :class:`.encoder.Encoder`."""
+        return self.projection.represent(self.encoder(waveform, lengths))
