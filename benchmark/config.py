@@ -70,10 +70,11 @@ class Protocol(Config):
     """How a run is scored on a task. Named and versioned in a study's data file, e.g. ``linear@transfer``."""
 
     version: Count = 1
-    head: Literal["converged", "adam", "knn", "intra_knn", "own"] = Field(
+    head: Literal["converged", "adam", "knn", "intra_knn", "own", "fine_tune"] = Field(
         description="converged: convex solver to its optimum; adam: minibatch training as published; "
         "knn: cosine vote; intra_knn: a vote of each test clip's slices among those of the other test clips; "
-        "own: the classifier trained together with the encoder"
+        "own: the classifier trained together with the encoder; "
+        "fine_tune: a copy of the encoder and a new classifier, trained on each fold's training clips"
     )
     unit: Literal["clip", "slice"] = Field(
         "clip", description="what the head sees: the mean embedding of a clip, or each slice"
@@ -101,6 +102,42 @@ class Protocol(Config):
     details: bool = Field(
         False, description="also score single classes, fold by fold: precision, recall, F1, confusions"
     )
+    method: str = Field("supervised", description="fine_tune: the method that trains encoder and classifier")
+    method_config: dict[str, Any] = Field(default_factory=dict, description="fine_tune: its configuration")
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="fine_tune: what differs from the method's own optimisation"
+    )
+    start: Literal["pretrained", "random"] = Field(
+        "pretrained", description="fine_tune: the run's encoder, or Untrained on the training clips (from scratch)"
+    )
+    select: Literal["last", "best_valid"] = Field(
+        "last", description="fine_tune: weights after the last step, or the first best on validation clips"
+    )
+    select_every: Count | None = Field(None, description="fine_tune: steps between looks at validation; else epochs")
+    freeze: Literal["none", "all"] | Count | tuple[str, ...] = Field(
+        "none", description="fine_tune: how many first blocks of the encoder, or which modules, stay as they are"
+    )
+    layer_decay: Positive = Field(
+        1.0, description="fine_tune: factor on the learning rate from a block to the one below"
+    )
+    encoder_lr: Positive = Field(1.0, description="fine_tune: factor on the learning rate of the whole encoder")
+
+    @model_validator(mode="after")
+    def _fine_tuning(self) -> Protocol:
+        """Settings that the head would not read are refused: they would be believed."""
+        frozen = {"lr", "steps", "batch_size", "standardise", "regularisers", "neighbours"}
+        tuned = {"method", "method_config", "training", "start", "select", "select_every"}
+        tuned |= {"freeze", "layer_decay", "encoder_lr"}
+        if self.head == "fine_tune" and (unread := sorted(frozen & self._changed())):
+            raise ValueError(f"a fine_tune head does not read {unread[0]}; state its optimisation under training")
+        if self.head != "fine_tune" and (unread := sorted(tuned & self._changed())):
+            raise ValueError(f"only a fine_tune head reads {unread[0]}; drop it or set head: fine_tune")
+        return self
+
+    def _changed(self) -> set[str]:
+        """Fields that are not at their defaults."""
+        fields = type(self).model_fields.items()
+        return {name for name, field in fields if getattr(self, name) != field.get_default(call_default_factory=True)}
 
     @model_validator(mode="after")
     def _grids(self) -> Protocol:
@@ -223,6 +260,10 @@ class ProtocolScale(Config):
 
     replicas: Count | None = None
     steps: Count | None = None
+    epochs: Count | None = Field(None, description="fine_tune only, as the settings of training below")
+    batch_size: Count | None = None
+    precision: Literal["float32", "bf16"] | None = None
+    select_every: Count | None = None
     train_sizes: tuple[Count | Literal["full"], ...] | None = None
     neighbours: tuple[Count, ...] | None = None
 

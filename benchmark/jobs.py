@@ -104,6 +104,10 @@ class EvaluateJob(Job):
     tasks: tuple[TaskRef, ...]
     protocols: dict[str, Protocol]
     snapshot_protocol: str = Field(description="under which snapshots of the run are scored")
+    fine_tuning_code: dict[str, str] = Field(
+        default_factory=dict,
+        description="protocol that fine-tunes -> hash of the code behind it, which frozen heads do not depend on",
+    )
 
 
 class ReportRun(Config):

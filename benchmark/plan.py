@@ -23,6 +23,7 @@ from benchmark.resolve import Request, Resolved, resolve
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
 
+FINE_TUNING = ["benchmark.evaluation.stage", "benchmark.evaluation.finetuning"]
 RENDERERS = ["benchmark.reporting.report", "benchmark.reporting.figures", "benchmark.reporting.tables"]
 
 
@@ -108,6 +109,8 @@ class Planner:
         self.profile = profile_of(params, workspace.profile)
         self.entries = entries(workspace.root, self.profile, f"params.yaml: profiles.{workspace.profile}")
         self.resolved = self._resolve()
+        self.tuned = self._resolve_fine_tuning()
+        """Settings of every protocol that fine-tunes, by run family and protocol: defaults differ by method and encoder."""
         self.versions = versions()
 
     def pretrain_jobs(self) -> Iterator[PretrainJob]:
@@ -138,8 +141,10 @@ class Planner:
         """One job a run and seed."""
         for entry in self.entries:
             spec, rate = entry.spec, self.resolved[entry.family].sample_rate
-            protocols = {name: self._protocol(entry.study, name) for name in spec.protocols}
+            protocols = self._protocols(entry)
             self._check_heads(entry, protocols)
+            code = {name: self._fine_tuning_code(entry, p) for name, p in protocols.items() if p.head == "fine_tune"}
+            quick = [name for name in protocols if name not in code]
             missing = [ref.absent for ref in self._refs(_sources(spec), rate) if ref.absent]
             for seed, common in self._common(entry, "benchmark.evaluation.stage"):
                 yield EvaluateJob(
@@ -153,7 +158,8 @@ class Planner:
                     seen=tuple(self._refs(spec.data, rate)) if spec.transductive else (),
                     tasks=tuple(self._task_ref(task, rate) for task in spec.evaluate),
                     protocols=protocols,
-                    snapshot_protocol=spec.protocols[0],
+                    snapshot_protocol=[*quick, *protocols][0],
+                    fine_tuning_code=code,
                 )
 
     def report_job(self) -> ReportJob:
@@ -203,6 +209,36 @@ class Planner:
         requests = [self._request(entry) for entry in self.entries]
         answers = resolve(requests, self.workspace)
         return {entry.family: answer for entry, answer in zip(self.entries, answers, strict=True)}
+
+    def _resolve_fine_tuning(self) -> dict[tuple[str, str], Resolved]:
+        asked = {
+            (entry.family, name): protocol
+            for entry in self.entries
+            for name, protocol in self._scaled(entry).items()
+            if protocol.head == "fine_tune"
+        }
+        by_family = {entry.family: entry for entry in self.entries}
+        requests = [self._tuning_request(by_family[family], name, p) for (family, name), p in asked.items()]
+        answers = dict(zip(asked, resolve(requests, self.workspace), strict=True)) if asked else {}
+        for (family, name), answer in answers.items():
+            check_fine_tuning(
+                f"Run {family}, protocol {name}", by_family[family].spec.encoder, asked[family, name], answer
+            )
+        return answers
+
+    def _tuning_request(self, entry: Entry, name: str, protocol: Protocol) -> Request:
+        scale = self._protocol_scale(entry.study, name).model_dump(exclude_none=True)
+        fields = Training.model_fields.keys()
+        return self._request(entry).model_copy(
+            update={
+                "where": f"run {entry.family}: protocol {name}",
+                "method": protocol.method,
+                "method_config": protocol.method_config,
+                "training": protocol.training,
+                "scale": {key: value for key, value in scale.items() if key in fields},
+                "freeze": protocol.freeze,
+            }
+        )
 
     def _request(self, entry: Entry) -> Request:
         spec, scale = entry.spec, entry.scale
@@ -281,7 +317,7 @@ class Planner:
         probe = entry.spec.probe
         if probe is None:
             return None
-        protocol = self._protocol(entry.study, probe.protocol)
+        protocol = self._scaled_one(entry.study, probe.protocol)
         if protocol.head != "intra_knn":
             raise ConfigError(f"Run {entry.family}: a probe's protocol has the head intra_knn, not {protocol.head}.")
         ref = self._task_ref(probe.task, rate)
@@ -313,13 +349,56 @@ class Planner:
                 "trains none; drop the protocol."
             )
 
-    def _protocol_scale(self, study: Study, name: str) -> ProtocolScale | None:
+    def _protocol_scale(self, study: Study, name: str) -> ProtocolScale:
         """What the profile changes of ``name@study``, or of all protocols of that name."""
-        return self.profile.protocols.get(f"{name}@{study.id}", self.profile.protocols.get(name))
+        scales = self.profile.protocols
+        return scales.get(f"{name}@{study.id}", scales.get(name, ProtocolScale()))
 
-    def _protocol(self, study: Study, name: str) -> Protocol:
-        scale = self._protocol_scale(study, name)
-        return study.protocols[name].model_copy(update=scale.model_dump(exclude_none=True) if scale else {})
+    def _scaled_one(self, study: Study, name: str) -> Protocol:
+        """A protocol under the profile's scale, which of a fine-tuning one says only what is no training."""
+        protocol = study.protocols[name]
+        changes = self._protocol_scale(study, name).model_dump(exclude_none=True)
+        tuned = protocol.head == "fine_tune"
+        unread = Training.model_fields.keys() if tuned else {"epochs", "precision", "select_every"}
+        return protocol.model_copy(update={k: v for k, v in changes.items() if k not in unread})
+
+    def _scaled(self, entry: Entry) -> dict[str, Protocol]:
+        """The run's protocols under the profile's scale."""
+        return {name: self._scaled_one(entry.study, name) for name in entry.spec.protocols}
+
+    def _protocols(self, entry: Entry) -> dict[str, Protocol]:
+        """The run's protocols, complete."""
+        complete = {}
+        for name, protocol in self._scaled(entry).items():
+            answer = self.tuned.get((entry.family, name))
+            settings = answer and {
+                "method_config": answer.method_config,
+                "training": answer.training.model_dump(mode="json"),
+            }
+            complete[name] = protocol.model_copy(update=settings or {})
+        return complete
+
+    def _fine_tuning_code(self, entry: Entry, protocol: Protocol) -> str:
+        plugins = registry.find("method", protocol.method), registry.find("encoder", entry.spec.encoder)
+        return code_hash([*FINE_TUNING, *(plugin.module for plugin in plugins)])
+
+
+def check_fine_tuning(where: str, encoder: str, protocol: Protocol, settings: Resolved) -> None:
+    """Refuse before anything is trained what cannot be fine-tuned.
+
+    Raises:
+        ConfigError: the encoder has nothing to train or sees whole clips, or the method or its training does not fit.
+    """
+    training = settings.training
+    if settings.scope == "clip" or not settings.parameters:
+        why = "sees whole clips" if settings.scope == "clip" else "has no parameters"
+        raise ConfigError(f"{where}: encoder {encoder} {why}, so that it cannot be fine-tuned; drop the protocol.")
+    if not settings.needs_labels:
+        raise ConfigError(f"{where}: method {protocol.method} does not learn a task's labels; name one that does.")
+    if not (training.steps or training.epochs):
+        raise ConfigError(f"{where}: training has no length; set training.steps or training.epochs.")
+    if training.snapshots:
+        raise ConfigError(f"{where}: fine-tuned encoders are not kept, so that there are no snapshots; drop them.")
 
 
 def _sources(spec: RunSpec) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from benchmark import registry
 from benchmark.artifacts import content_hash, read_json, write_json
@@ -30,6 +30,8 @@ class Request(Config):
     training: dict[str, Any]
     scale: dict[str, Any]
     """What the profile changes of the training; nothing where the method trains nothing."""
+    freeze: Literal["none", "all"] | int | tuple[str, ...] = "none"
+    """What of the encoder fine-tuning leaves as it is."""
 
 
 class Resolved(Config):
@@ -39,6 +41,7 @@ class Resolved(Config):
     encoder_config: dict[str, Any]
     training: Training
     sample_rate: int
+    scope: Literal["window", "clip"]
     needs_labels: bool
     parameters: int
     """Of the encoder."""
@@ -99,11 +102,13 @@ def _resolve_here(request: Request) -> Resolved:
     parameters = _count(encoder)
     flops, values = window_cost(encoder)
     method = method_class(method_config, encoder, 10)
+    _check_frozen(encoder, request)
     return Resolved(
         method_config=method_config.model_dump(mode="json"),
         encoder_config=encoder_config.model_dump(mode="json"),
         training=training,
         sample_rate=encoder.sample_rate,
+        scope=encoder.scope,
         needs_labels=method_class.needs_labels,
         parameters=parameters,
         trained_parameters=_count(method),
@@ -111,6 +116,15 @@ def _resolve_here(request: Request) -> Resolved:
         window_flops=flops,
         window_values=values,
     )
+
+
+def _check_frozen(encoder: Any, request: Request) -> None:
+    from benchmark.pretraining.layers import frozen_modules
+
+    try:
+        frozen_modules(encoder, request.freeze)
+    except ConfigError as error:
+        raise ConfigError(f"{request.where}: {error}") from error
 
 
 def _count(module: Any) -> int:

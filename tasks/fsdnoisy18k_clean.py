@@ -10,5 +10,7 @@ TASK = Task(
     split_column="clean_split",
     only="clean_or_test",
     metric="class_mean_accuracy",
-    notes=("The released code of fonseca2021 validates on all clean clips, training clips among them; here the parts are disjoint.",),
+    notes=(
+        "The released code of fonseca2021 validates on all clean clips, training clips among them; here the parts are disjoint.",
+    ),
 )

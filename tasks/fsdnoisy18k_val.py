@@ -10,5 +10,7 @@ TASK = Task(
     fold_column="fold",
     only="clean",
     metric="class_mean_accuracy",
-    notes=("fonseca2021 looks for neighbours among all other patches of the set (the head intra_knn); other heads train on nine of ten folds.",),
+    notes=(
+        "fonseca2021 looks for neighbours among all other patches of the set (the head intra_knn); other heads train on nine of ten folds.",
+    ),
 )

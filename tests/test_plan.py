@@ -13,10 +13,11 @@ import yaml
 
 from benchmark import registry
 from benchmark.artifacts import read_json, write_json
+from benchmark.closure import closure
 from benchmark.config import load_params
 from benchmark.errors import ConfigError
 from benchmark.jobs import EvaluateJob, PretrainJob, read_job
-from benchmark.plan import Planner, active_stages, check_active
+from benchmark.plan import FINE_TUNING, Planner, active_stages, check_active
 from benchmark.selection import select_profile
 from benchmark.workspace import Workspace
 
@@ -116,6 +117,58 @@ def test_scoring_a_classifier_that_is_not_trained_is_refused(root: Path):
 def test_a_run_trained_once_a_fold_is_evaluated_on_that_task_only(root: Path):
     change_run(root, "supervised_esc10", evaluate=["esc10", "us8k"])
     with pytest.raises(ConfigError, match="trained once a fold of esc10"):
+        jobs(planner(root))
+
+
+def fine_tuned(root: Path, run: str = "simclr_us8k", **settings: Any) -> None:
+    """Give a run of the transfer study the protocol ``tuned`` beside ``linear``."""
+    file = root / "studies" / "transfer.yaml"
+    study = yaml.safe_load(file.read_text())
+    study["protocols"]["tuned"] = {"head": "fine_tune", "unit": "slice", "training": {"lr": 0.01}, **settings}
+    study["runs"][run]["protocols"] = ["tuned", "linear"]
+    file.write_text(yaml.safe_dump(study))
+
+
+def test_fine_tuning_is_its_methods_defaults_under_its_delta_under_the_profiles_scale(root: Path):
+    before = jobs(planner(root))[1]["simclr_us8k-0"]
+    fine_tuned(root)
+    params = yaml.safe_load((root / "params.yaml").read_text())
+    params["profiles"]["mini"]["protocols"]["tuned"] = {"epochs": 3, "batch_size": 32, "replicas": 2}
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    job = jobs(planner(root))[1]["simclr_us8k-0"]
+    training = job.protocols["tuned"].training
+    assert (training["optimizer"], training["lr"]) == ("adam", 0.01)  # the method's, and the study's delta
+    assert (training["epochs"], training["steps"], training["batch_size"]) == (3, None, 32)
+    assert job.protocols["tuned"].replicas == 2
+    assert job.protocols["tuned"].method_config["mix"] == 0.0
+    assert job.snapshot_protocol == "linear"
+    assert list(job.fine_tuning_code) == ["tuned"]
+    assert job.code == before.code  # frozen heads do not depend on how a protocol beside them trains
+
+
+def test_the_code_behind_fine_tuning_holds_its_method_and_the_loop():
+    found = closure([*FINE_TUNING, "methods.supervised"])
+    assert {"methods.supervised", "benchmark.pretraining.loop", "benchmark.evaluation.stage"} <= set(found)
+    assert "benchmark.pretraining.loop" not in closure(["benchmark.evaluation.stage"])
+
+
+@pytest.mark.parametrize(
+    ("run", "settings", "sentence"),
+    [
+        ("simclr_us8k", {"method": "supervisd"}, "did you mean 'supervised'"),
+        ("simclr_us8k", {"method": "simclr"}, "method simclr does not learn a task's labels"),
+        ("simclr_us8k", {"training": {"steps": 0}}, "training has no length"),
+        ("simclr_us8k", {"training": {"snapshots": [1]}}, "no snapshots"),
+        ("simclr_us8k", {"training": {"epoch": 3}}, "unknown parameter 'epoch'; did you mean 'epochs'"),
+        ("simclr_us8k", {"freeze": 99}, "protocol tuned: freeze: TagliasacchiCnn has 6 blocks"),
+        ("majority", {}, "protocol tuned: encoder constant .* cannot be fine-tuned; drop the protocol"),
+    ],
+)
+def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_trained(
+    root: Path, run: str, settings: dict[str, Any], sentence: str
+):
+    fine_tuned(root, run, **settings)
+    with pytest.raises(ConfigError, match=sentence):
         jobs(planner(root))
 
 

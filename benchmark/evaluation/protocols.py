@@ -86,7 +86,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """One head to be trained: a fold, a training subset and a replica, in units (clips or slices)."""
 
     fold: Fold
@@ -130,7 +130,7 @@ def run_protocol(protocol: Protocol, material: Material, seed: int) -> list[Outc
     if protocol.head == "intra_knn":
         return _intra_knn(protocol, material)
     units = Units(material, protocol.unit)
-    problems, failed = _problems(protocol, material, units, seed)
+    problems, failed = problems_of(protocol, material, units, seed)
     run = {"converged": _converged, "adam": _adam, "knn": _knn}[protocol.head]
     return [*run(protocol, material, units, problems, seed), *failed] if problems else failed
 
@@ -143,7 +143,7 @@ def _shuffled(material: Material, fold: Fold, seed: int, replica: int) -> Target
     return labels
 
 
-def _problems(protocol: Protocol, material: Material, units: Units, seed: int) -> tuple[list[_Problem], list[Outcome]]:
+def problems_of(protocol: Protocol, material: Material, units: Units, seed: int) -> tuple[list[Problem], list[Outcome]]:
     """The grid's problems, and outcomes that say why for subsets that cannot be drawn; one failed fold fails the others."""
     problems, failed = [], []
     for fold, size in product(material.folds, protocol.train_sizes):
@@ -158,7 +158,7 @@ def _problems(protocol: Protocol, material: Material, units: Units, seed: int) -
                 continue
             refit = np.sort(np.concatenate([fold.train, fold.valid])) if size == "full" else train
             parts = (units.of(part) for part in (train, fold.valid, refit))
-            problems.append(_Problem(fold, size, replica, labels[units.clip], *parts))
+            problems.append(Problem(fold, size, replica, labels[units.clip], *parts))
     incomplete = {(outcome.train_size, outcome.head_seed) for outcome in failed}
     return [p for p in problems if (str(p.train_size), p.replica) not in incomplete], failed
 
@@ -175,7 +175,7 @@ def _subset(labels: Targets, fold: Fold, size: int, replica: int) -> Rows:
 
 
 def _converged(
-    protocol: Protocol, material: Material, units: Units, problems: list[_Problem], seed: int
+    protocol: Protocol, material: Material, units: Units, problems: list[Problem], seed: int
 ) -> Iterator[Outcome]:
     """Every C of every problem on its training part; then the chosen C on what the final head learns from."""
     del seed  # a convex problem has one solution
@@ -193,7 +193,7 @@ def _converged(
     final_sets = [TrainingSet(problem.refit, problem.labels[problem.refit]) for problem in problems]
     final = fit(units.features, final_sets, chosen, material.n_classes, standardise=protocol.standardise).classifiers
     for index, problem in enumerate(problems):
-        yield _outcome(material, units, problem, _predictor(final, index, units), float(chosen[index, 0]))
+        yield outcome_of(material, units, problem, _predictor(final, index, units), float(chosen[index, 0]))
 
 
 def best_candidate(probabilities: Sequence[Floats], labels: Targets, metric: str = "accuracy") -> int:
@@ -206,7 +206,7 @@ def best_candidate(probabilities: Sequence[Floats], labels: Targets, metric: str
 
 
 def _adam(
-    protocol: Protocol, material: Material, units: Units, problems: list[_Problem], seed: int
+    protocol: Protocol, material: Material, units: Units, problems: list[Problem], seed: int
 ) -> Iterator[Outcome]:
     """Minibatch training for a stated number of steps; nothing is chosen, so validation clips train too."""
     heads = fit_heads(
@@ -220,12 +220,10 @@ def _adam(
         standardise=protocol.standardise,
     )
     for index, problem in enumerate(problems):
-        yield _outcome(material, units, problem, _predictor(heads, index, units), None)
+        yield outcome_of(material, units, problem, _predictor(heads, index, units), None)
 
 
-def _knn(
-    protocol: Protocol, material: Material, units: Units, problems: list[_Problem], seed: int
-) -> Iterator[Outcome]:
+def _knn(protocol: Protocol, material: Material, units: Units, problems: list[Problem], seed: int) -> Iterator[Outcome]:
     """k chosen on the validation part among neighbours in the training part; then a vote among all that may be learnt from."""
     del seed  # a vote draws nothing
     for problem in problems:
@@ -234,7 +232,7 @@ def _knn(
         merits = vote.merits(material.metric, problem, protocol.neighbours)
         k = protocol.neighbours[int(np.argmax(merits))]
         voted = vote.one_hot if units.sliced and material.kind == "single" else vote.shares
-        yield _outcome(material, units, problem, partial(voted, problem.refit, k), float(k))
+        yield outcome_of(material, units, problem, partial(voted, problem.refit, k), float(k))
 
 
 @dataclass(frozen=True)
@@ -245,7 +243,7 @@ class _Vote:
     labels: Targets
     n_classes: int
 
-    def merits(self, metric: str, problem: _Problem, ks: Sequence[int]) -> list[float]:
+    def merits(self, metric: str, problem: Problem, ks: Sequence[int]) -> list[float]:
         """The headline metric of the validation part for several numbers of neighbours in the training part."""
         known, asked = problem.train, problem.valid
         labels = self.labels[asked]
@@ -276,14 +274,19 @@ def _own(material: Material) -> list[Outcome]:
     units = Units(material, "slice")
 
     def probabilities(asked: Rows) -> Floats:
-        with torch.inference_mode():
-            logits = head(units.features[asked]).double()
-            result: Floats = (logits.sigmoid() if material.kind == "multi" else logits.softmax(dim=1)).numpy()
-            return result
+        return classifier_probabilities(head, units.features[asked], material.kind)
 
     nothing = np.empty(0, np.int64)
-    problems = [_Problem(fold, "full", 0, *[nothing] * 4) for fold in material.folds]
-    return [_outcome(material, units, problem, probabilities, None) for problem in problems]
+    problems = [Problem(fold, "full", 0, *[nothing] * 4) for fold in material.folds]
+    return [outcome_of(material, units, problem, probabilities, None) for problem in problems]
+
+
+@torch.inference_mode()
+def classifier_probabilities(head: nn.Linear, features: Tensor, kind: Kind) -> Floats:
+    """Class probabilities ``(n, C)`` in float64 of a trained classifier on embeddings ``(n, D)``."""
+    logits = head(features).double()
+    result: Floats = (logits.sigmoid() if kind == "multi" else logits.softmax(dim=1)).numpy()
+    return result
 
 
 def _intra_knn(protocol: Protocol, material: Material) -> list[Outcome]:
@@ -307,10 +310,10 @@ def _predictor(classifiers: LinearClassifiers, index: int, units: Units) -> Call
     return lambda asked: classifiers.probabilities(index, units.features[asked])
 
 
-def _outcome(
+def outcome_of(
     material: Material,
     units: Units,
-    problem: _Problem,
+    problem: Problem,
     probabilities_of: Callable[[Rows], Floats],
     chosen: float | None,
 ) -> Outcome:

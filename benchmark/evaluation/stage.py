@@ -8,9 +8,10 @@ its own cells and a kill loses at most one.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import shutil
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,9 @@ class _Evaluation:
             for (protocol_name, protocol), data in product(protocols.items(), tasks):
                 if not _is_for(protocol, data.task.id):
                     continue
+                if protocol.head == "fine_tune":
+                    self._score(self._tuned_cell(part, record, encoder, corpus, data, protocol_name, protocol))
+                    continue
                 key = self._embedding_key(record, corpus, data.rows, protocol)
                 if key not in found:
                     title = f"{part['part']} on {name}"
@@ -148,13 +152,15 @@ class _Evaluation:
         chosen = self.job.snapshot_protocol
         return self.job.protocols if part["step"] is None else {chosen: self.job.protocols[chosen]}
 
-    def _embedding_key(self, record: dict[str, Any], corpus: Corpus, rows: Rows, protocol: Protocol) -> str:
-        """Of one task's clips alone, so that another task on the same corpus changes nothing."""
+    def _embedding_key(
+        self, record: dict[str, Any], corpus: Corpus, rows: Rows, protocol: Protocol, code: str | None = None
+    ) -> str:
+        """Of one task's clips alone, so that another task on the same corpus changes nothing; ``code`` is the job's."""
         who = [record["encoder"], record["config"], record["weights"]]
         who += [record["projection"]] if protocol.feature == "z" else []
         clips = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
         what = [corpus.fingerprint, clips, protocol.hop, protocol.short, protocol.remainder]
-        return content_hash([who, what, self.job.machine.model_dump(), self.job.code, self.job.versions])
+        return content_hash([who, what, self.job.machine.model_dump(), code or self.job.code, self.job.versions])
 
     def _projected(self, part: dict[str, Any], encoder: Encoder, record: dict[str, Any]) -> Encoder | None:
         """The encoder with its projection head, where a protocol asks for z and the run has one; noted in the record."""
@@ -190,15 +196,52 @@ class _Evaluation:
             self.cache.put("embeddings", key, found.arrays())
             return found
 
+    def _tuned_cell(
+        self,
+        part: dict[str, Any],
+        record: dict[str, Any],
+        encoder: Encoder,
+        corpus: Corpus,
+        data: _TaskData,
+        name: str,
+        protocol: Protocol,
+    ) -> _Cell:
+        """A cell whose every unit has an encoder of its own, and no embeddings to share."""
+        start = record if protocol.start == "pretrained" else {**record, "weights": "random"}
+        key = self._embedding_key(start, corpus, data.rows, protocol, self.job.fine_tuning_code.get(name))
+        found = _fine_tuning().windows_only(corpus, data.rows, encoder, protocol)
+        return _Cell(part, data, corpus, name, protocol, found, key, None, encoder, record)
+
     def _score(self, cell: _Cell) -> None:
         """Train and score the cell's heads, unless that has been done before."""
         key = cell.key(self.job.seed)
         with self.cache.lock("cells", key):
             cached = self.cache.get("cells", key)
-            outcomes = unpack(*cached) if cached else run_protocol(cell.protocol, cell.material, self.job.seed)
+            outcomes = unpack(*cached) if cached else self._outcomes(cell)
             if cached is None:
                 self.cache.put("cells", key, *pack(outcomes))
         self._collect(cell, outcomes)
+
+    def _outcomes(self, cell: _Cell) -> list[Outcome]:
+        if cell.protocol.head != "fine_tune":
+            return run_protocol(cell.protocol, cell.material, self.job.seed)
+        module = _fine_tuning()
+        outcomes: list[Outcome] = module.fine_tune(
+            module.Tuning(
+                cell.protocol,
+                cell.material,
+                cell.corpus,
+                cell.data.rows,
+                cell.encoder,
+                cell.record["encoder"],
+                cell.record["config"],
+                self.job.seed,
+                cell.unit_key(self.job.seed, module.unit_settings(cell.protocol)),
+                self.device,
+                self.cache,
+            )
+        )
+        return outcomes
 
     def _collect(self, cell: _Cell, outcomes: list[Outcome]) -> None:
         step = cell.part["step"]
@@ -232,7 +275,10 @@ class _Cell:
     embeddings: Embeddings
     embedding_key: str
     head: nn.Linear | None
-    probed: Rows | None
+    probed: Rows | None = None
+    encoder: Encoder | None = None
+    """What is fine-tuned, with its ``record``; None where embeddings are all that is needed."""
+    record: dict[str, Any] = field(default_factory=dict)
 
     @property
     def material(self) -> Material:
@@ -260,6 +306,15 @@ class _Cell:
         probed = "" if self.probed is None else hash_arrays({"probed": self.probed})
         facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier, probed]
         return content_hash([self.embedding_key, *facts])
+
+    def unit_key(self, seed: int, settings: dict[str, Any]) -> str:
+        """Hash of all that decides each of a fine-tuned cell's units, given what of the protocol does."""
+        return content_hash([self.embedding_key, self.data.ref.record, settings, seed])
+
+
+def _fine_tuning() -> Any:
+    """The module, found by name: so the code hash of frozen heads and their embeddings leaves out the training loop."""
+    return importlib.import_module("benchmark.evaluation.finetuning")
 
 
 def _is_for(protocol: Protocol, task: str) -> bool:

@@ -19,7 +19,6 @@ from benchmark.config import Training
 from benchmark.errors import BenchmarkError, TrainingDivergedError
 from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.collapse import collapse, spread_and_rank
-from benchmark.pretraining.curves import Curves
 from benchmark.pretraining.data import TrainingData
 from benchmark.pretraining.method import Batch, Method, Step
 from benchmark.pretraining.schedule import learning_rate, set_learning_rate
@@ -41,6 +40,14 @@ class Probe(Protocol):
 
     def __call__(self, step: int, method: Method) -> Mapping[str, float]:
         """Measure; the method is in evaluation mode, without gradients. Global random state is restored afterwards."""
+        ...
+
+
+class Log(Protocol):
+    """Where scalars go, e.g. :class:`.curves.Curves`."""
+
+    def log(self, entry: Mapping[str, float]) -> None:
+        """Take the scalars of one step."""
         ...
 
 
@@ -68,7 +75,7 @@ class Trainer:
     training: Training
     steps: int
     checkpoints: Checkpoints
-    curves: Curves
+    curves: Log
     probes: Sequence[Probe] = ()
     snapshot: Callable[[int, Method], None] = _no_snapshot
     """Called after the steps in ``training.snapshots``; step 0 is before the first."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,12 +32,24 @@ def learning_rate(training: Training, step: int, steps: int) -> float:
     return training.lr
 
 
-def build_optimizer(training: Training, module: nn.Module) -> torch.optim.Optimizer:
+RATE_FACTOR = "rate_factor"
+"""Key of a parameter group's factor on the learning rate of the step; 1 where a group has none."""
+
+
+def build_optimizer(
+    training: Training, module: nn.Module, groups: Sequence[dict[str, Any]] | None = None
+) -> torch.optim.Optimizer:
     """The optimiser that ``training`` names, over the parameters of ``module`` that require a gradient.
 
     Fused kernels are elementwise and therefore deterministic; betas and epsilon are PyTorch's defaults.
+
+    Args:
+        training: names the optimiser.
+        module: what is trained.
+        groups: its parameters in PyTorch's groups, each with its ``RATE_FACTOR``; None puts all in one.
     """
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    trained: Any = parameters if groups is None else groups
     lr, decay = training.lr, training.weight_decay
     if training.optimizer == "sgd":
         return torch.optim.SGD(trained, lr=lr, momentum=training.momentum, weight_decay=decay, fused=True)
@@ -45,6 +59,6 @@ def build_optimizer(training: Training, module: nn.Module) -> torch.optim.Optimi
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Use ``lr`` for every parameter from the next step on."""
+    """Use ``lr``, times the group's own factor, from the next step on."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get(RATE_FACTOR, 1.0)

@@ -40,6 +40,19 @@ class Encoder(nn.Module, ABC):
             ``(B, D)`` float32 embeddings h.
         """
 
+    def blocks(self) -> list[nn.Module]:
+        """What fine-tuning freezes and scales layer by layer, from input to output.
+
+        By default the children that have parameters, a sequence counting for its own children; a network whose layers
+        belong together says so itself. Parameters outside of all blocks go with the first.
+        """
+        unrolled = [
+            module
+            for child in self.children()
+            for module in (child.children() if isinstance(child, nn.Sequential) else [child])
+        ]
+        return [module for module in unrolled if any(True for _ in module.parameters())]
+
     def __call__(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Typed pass-through to :meth:`forward`."""
         return cast(Tensor, super().__call__(waveform, lengths))

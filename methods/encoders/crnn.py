@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -46,6 +47,11 @@ class Crnn(LogMelEncoder):
         self.embedding_size = max(1, round(HIDDEN * config.width))
         self.recurrent = nn.GRU(bands * channels, self.embedding_size, batch_first=True, bidirectional=True)
         convert_conv2d_weight_memory_format(self, torch.channels_last)  # faster on CPUs and on GPUs
+
+    def blocks(self) -> list[nn.Module]:
+        """What lies between the poolings, and what follows them."""
+        ends = [place + 1 for place, layer in enumerate(self.layers) if isinstance(layer, nn.MaxPool2d)]
+        return [*(self.layers[start:end] for start, end in pairwise([0, *ends])), self.recurrent]
 
     def embed(self, patch: Tensor) -> Tensor:
         """Standardised log-mels ``(B, F, N)`` to ``(B, D)``."""

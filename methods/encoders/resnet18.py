@@ -67,6 +67,10 @@ class ResNet18(LogMelEncoder):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         convert_conv2d_weight_memory_format(self, torch.channels_last)  # faster on CPUs and on GPUs
 
+    def blocks(self) -> list[nn.Module]:
+        """The stem and the eight residual blocks."""
+        return [self.layers[:4], *self.layers[4:].children()]
+
     def feature_map(self, patch: Tensor) -> Tensor:
         """Standardised log-mels ``(B, F, N)`` to ``(B, D, ceil(N / 32), ceil(F / 32))``; time runs down the image."""
         features: Tensor = self.layers(patch.transpose(1, 2).unsqueeze(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -42,6 +43,11 @@ class VggLike(LogMelEncoder):
         self.embedding_size = max(1, round(config.embedding_size * config.width))
         self.output = nn.Sequential(nn.Linear(2 * before, self.embedding_size), nn.ReLU(True))
         convert_conv2d_weight_memory_format(self, torch.channels_last)  # faster on CPUs and on GPUs
+
+    def blocks(self) -> list[nn.Module]:
+        """What lies between the poolings, and what follows them."""
+        ends = [place + 1 for place, layer in enumerate(self.layers) if isinstance(layer, nn.MaxPool2d)]
+        return [*(self.layers[start:end] for start, end in pairwise([0, *ends])), self.output]
 
     def embed(self, patch: Tensor) -> Tensor:
         """Standardised log-mels ``(B, F, N)`` to ``(B, D)``."""

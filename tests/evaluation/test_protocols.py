@@ -221,7 +221,7 @@ def test_subsets_are_nested_and_the_same_for_all_seeds_of_pretraining(material: 
     settings = protocol("few", replicas=2)
     drawn = []
     for seed in (0, 1):
-        problems, _ = protocols._problems(settings, one, Units(one, "clip"), seed)
+        problems, _ = protocols.problems_of(settings, one, Units(one, "clip"), seed)
         drawn.append({(problem.train_size, problem.replica): set(problem.train.tolist()) for problem in problems})
     assert drawn[0] == drawn[1]
     for replica in range(2):

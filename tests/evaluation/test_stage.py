@@ -426,6 +426,36 @@ def test_single_classes_are_scored_where_the_protocol_asks(workspace: Workspace)
     pd.testing.assert_frame_equal(rest, without.drop(columns="protocol_hash"))
 
 
+FINE_TUNE = Protocol(head="fine_tune", unit="slice", training={"steps": 2, "batch_size": 8, "lr": 1e-3})
+
+
+def test_fine_tuning_is_scored_beside_frozen_heads(workspace: Workspace) -> None:
+    evaluate(make_job(protocols={"linear": LINEAR}), workspace)
+    before = scores(workspace)
+    job = make_job(protocols={"fine_tune": FINE_TUNE, "linear": LINEAR}, fine_tuning_code={"fine_tune": "f"})
+    evaluate(job, workspace)
+    table = scores(workspace)
+    kept = table[table["protocol"] == "linear"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, before)
+    tuned = table[table["protocol"] == "fine_tune"]
+    assert set(tuned["fold"]) == {"1", "2", "3", "4", "5", "mean"}
+    assert set(tuned["unit"]) == {"clip", "slice"}
+    assert set(tuned["status"]) == {"ok"}
+    assert len(list((workspace.cache / "fine_tuned").glob("*.safetensors"))) == 5
+    first = outputs(workspace)
+    evaluate(job, workspace)
+    assert outputs(workspace) == first
+
+
+def test_the_code_behind_fine_tuning_is_in_the_key_of_its_cells_alone(workspace: Workspace) -> None:
+    protocols = {"fine_tune": FINE_TUNE, "linear": LINEAR}
+    evaluate(make_job(protocols=protocols, fine_tuning_code={"fine_tune": "f"}), workspace)
+    embedded = sorted((workspace.cache / "embeddings").iterdir())
+    evaluate(make_job(protocols=protocols, fine_tuning_code={"fine_tune": "g"}), workspace)
+    assert sorted((workspace.cache / "embeddings").iterdir()) == embedded
+    assert len(list((workspace.cache / "fine_tuned").glob("*.safetensors"))) == 10
+
+
 def test_a_transductive_score_says_how_much_was_seen(workspace: Workspace) -> None:
     evaluate(make_job(transductive=True, seen=(task_ref().corpus,)), workspace)
     said = "transductive: pre-training saw the source or the samples of 60 of 60 test clips"
