@@ -11,6 +11,6 @@ TASK = Task(
     only="clean_or_test",
     metric="class_mean_accuracy",
     notes=(
-        "The released code of fonseca2021 validates on all clean clips, training clips among them; here the parts are disjoint.",
+        "fonseca2021's released code validates on all clean clips, those of training too; here the parts are disjoint.",
     ),
 )

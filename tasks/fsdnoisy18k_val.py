@@ -11,6 +11,6 @@ TASK = Task(
     only="clean",
     metric="class_mean_accuracy",
     notes=(
-        "fonseca2021 looks for neighbours among all other patches of the set (the head intra_knn); other heads train on nine of ten folds.",
+        "fonseca2021 finds neighbours among all of the set (head intra_knn); other heads train on nine of ten folds.",
     ),
 )

@@ -43,8 +43,7 @@ from benchmark.evaluation.rows import (
 )
 from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
 from benchmark.pretraining.device import deterministic_torch
-from benchmark.pretraining.export import load_part, load_projection
-from benchmark.pretraining.stage import probe_file
+from benchmark.pretraining.export import load_part, load_projection, probe_file
 from benchmark.records import Task
 from benchmark.signal.encoder import Encoder
 from benchmark.signal.projection import Projected
@@ -210,7 +209,7 @@ class _Evaluation:
         start = record if protocol.start == "pretrained" else {**record, "weights": "random"}
         key = self._embedding_key(start, corpus, data.rows, protocol, self.job.fine_tuning_code.get(name))
         found = _fine_tuning().windows_only(corpus, data.rows, encoder, protocol)
-        return _Cell(part, data, corpus, name, protocol, found, key, None, encoder, record)
+        return _Cell(part, data, corpus, name, protocol, found, key, None, None, encoder, record)
 
     def _score(self, cell: _Cell) -> None:
         """Train and score the cell's heads, unless that has been done before."""

@@ -85,6 +85,11 @@ def write_part(folder: Path, part: Part) -> Path:
     return path
 
 
+def probe_file(part: str) -> str:
+    """Name of the file with the predictions of a part's probe."""
+    return f"{part}.probe.safetensors"
+
+
 def load_part(path: Path) -> tuple[Encoder, dict[str, Any], nn.Linear | None]:
     """The encoder in evaluation mode on the CPU, its record, and its classifier where the method trained one.
 

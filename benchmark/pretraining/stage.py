@@ -25,7 +25,7 @@ from benchmark.pretraining.checkpoint import Checkpoints, History, TrainingState
 from benchmark.pretraining.curves import Curves
 from benchmark.pretraining.data import TrainingData
 from benchmark.pretraining.device import deterministic_torch
-from benchmark.pretraining.export import Part, build_encoder, export_part, write_part
+from benchmark.pretraining.export import Part, build_encoder, export_part, probe_file, write_part
 from benchmark.pretraining.loop import Probe, Throughput, Trainer
 from benchmark.pretraining.method import Batch, Method
 from benchmark.pretraining.parts import PartPlan, plan_parts
@@ -90,11 +90,6 @@ def _provenance(job: PretrainJob) -> dict[str, Any]:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def probe_file(part: str) -> str:
-    """Name of the file with the predictions of a part's probe."""
-    return f"{part}.probe.safetensors"
 
 
 def _listed(part: Part) -> dict[str, Any]:

@@ -82,7 +82,8 @@ class FsdNoisy18k(Dataset):
         """Rows in the order of ``train.csv`` and ``test.csv``; groups are Freesound ids.
 
         ``noisy_split`` trains on the noisy part and validates on the clean one; ``clean_split`` trains on 85 % of the clean part
-        and validates on the others, class by class, drawn once (at least one clip a class); ``fold`` deals each class of the clean part into ten folds.
+        and validates on the others, class by class, drawn once (at least one clip a class); ``fold`` deals each class of the
+        clean part into ten folds.
         """
         clips = pd.concat([self._part(folder, "train"), self._part(folder, "test")], ignore_index=True)
         if (twice := clips["clip_id"].duplicated()).any():
