@@ -33,9 +33,10 @@ EXCLUDED = {
 @pytest.fixture(scope="module")
 def planner(tmp_path_factory: pytest.TempPathFactory) -> Planner:
     root = tmp_path_factory.mktemp("checkout")
-    shutil.copy(ROOT / "params.yaml", root)
     shutil.copytree(ROOT / "studies", root / "studies")
-    return Planner(Workspace(root, "paper"), load_params(root))
+    params = load_params(ROOT)
+    alone = params.profiles["paper"].model_copy(update={"studies": (PAPER,), "seeds": {"default": 1}})
+    return Planner(Workspace(root, "paper"), params.model_copy(update={"profiles": {"paper": alone}}))
 
 
 @pytest.fixture(scope="module")
