@@ -1,7 +1,7 @@
 """Votes among the patches of one set of clips against the bare matrix product of their similarities.
 
 2,000 clips of 9 patches each, 512 dimensions, k = 200 (fonseca2021 section 3.3): about the validation set that is scored after
-every epoch. The product is computed in the same blocks and thrown away. Target: the vote takes at most twice its time (ratio 0.5).
+every epoch. The product is computed in the same blocks and thrown away. Target: at most twice its time (ratio 0.5).
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Baseline: log-mel spectrograms of whole clips in memory; for every item a loader worker cuts two patches, mixes each with a patch
 of another clip, crops and resizes it with Pillow, compresses it and adds noise, one item after the other in numpy. Candidate: the
-packed corpus, from which whole batches of waveforms become log-mels and views on the device, the front-end included. Both train the same
-network by the same loss. Printed are the ratio of epochs (target 5), that of the views alone, and by how much the two ways differ
-in mean, deviation and frame-to-frame change of their patches. On a CPU the network's own time bounds the first.
+packed corpus, from which whole batches of waveforms become log-mels and views on the device, the front-end included. Both train
+the same network by the same loss. Printed are the ratio of epochs (target 5), that of the views alone, and by how much the two
+ways differ in mean, deviation and change from bin to bin of their patches. On a CPU the network's own time bounds the first.
 """
 
 from __future__ import annotations
