@@ -106,12 +106,15 @@ class WholeBatches(Way):
 
 
 class PerItem(Way):
-    """The released code's."""
+    """The released code's; its spectrograms are made beforehand."""
+
+    def __init__(self, corpus: Corpus, options: argparse.Namespace, device: torch.device) -> None:
+        super().__init__(corpus, options, device)
+        self.items = Items(corpus, self.method, options.batches * options.batch_size)
 
     def batches(self) -> Iterator[Tensor]:
         """See :class:`Way`."""
-        items = Items(self.corpus, self.method, self.options.batches * self.options.batch_size)
-        for patches in DataLoader(items, self.options.batch_size, num_workers=self.options.workers):
+        for patches in DataLoader(self.items, self.options.batch_size, num_workers=self.options.workers):
             yield self.method.encoder.standardise(patches.to(self.device))
 
 

@@ -228,3 +228,9 @@ def test_every_run_and_seed_has_a_stage(root: Path):
     assert {"simclr_us8k-0", "simclr_us8k-1", "simclr_us8k-2", "majority-0"} <= set(stages["runs"])
     assert "majority-1" not in stages["runs"]
     assert not [run for run in stages["runs"] if "resnet18" in run]
+
+
+def test_a_scale_can_be_of_one_studys_protocol_alone(root: Path):
+    _, evaluations = jobs(planner(root, "sandbox"))
+    assert evaluations["fonseca_resnet18-0"].protocols["knn"].neighbours == (3,)
+    assert len(evaluations["simclr_us8k-0"].protocols["knn"].neighbours) > 1
