@@ -113,7 +113,7 @@ def test_pre_training_is_as_published(jobs: dict[str, tuple[PretrainJob, Evaluat
             "alpha": value(paper, "mix_back", "alpha_best_with_energy"),
             "adjust_energy": True,
         }
-        assert job.method_config["policy"] == ["resized_crop", "compression", "noise"]
+        assert tuple(job.method_config["policy"]) == ("resized_crop", "compression", "noise")
         assert (job.method_config["distance"], job.method_config["head"]) == (None, "mlp")
         assert job.encoder_config["width"] == 1.0
         assert job.encoder_config["frontend"]["n_mels"] == value(paper, "front_end", "mel_bands")
