@@ -33,12 +33,15 @@ from benchmark.pretraining.device import deterministic_torch
 from benchmark.pretraining.export import build_encoder
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.seeding import isolated_torch_seed, torch_stream
+from benchmark.signal.frontend import FONSECA2021
 from methods._losses import nt_xent
 from methods.simclr import Simclr, SimclrConfig
 from perf.measure import alternate, report
 
 RATE, FRAMES = 22_050, 101
 Patch = NDArray[np.float32]
+FRONTEND = FONSECA2021.model_copy(update={"normalise_waveform": False}).model_dump()
+"""Waveforms as they are: the released code normalises whole clips, this project crops, and statistics are to be compared."""
 
 
 def main() -> None:
@@ -68,7 +71,7 @@ class Way:
     def __init__(self, corpus: Corpus, options: argparse.Namespace, device: torch.device) -> None:
         self.corpus, self.options, self.device = corpus, options, device
         with isolated_torch_seed(0, "perf"):
-            encoder = build_encoder("resnet18", {"width": options.width})
+            encoder = build_encoder("resnet18", {"width": options.width, "frontend": FRONTEND})
             self.method = Simclr(SimclrConfig(), encoder).to(device)
         self.optimizer = build_optimizer(Simclr.default_training, self.method)
 
