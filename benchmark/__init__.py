@@ -22,6 +22,7 @@ EXPORTS: dict[str, str] = {
     "EncoderConfig": "benchmark.config",
     "FileChecksums": "benchmark.records",
     "FONSECA2021": "benchmark.signal.frontend",
+    "FixedDistance": "benchmark.signal.crops",
     "Fraction": "benchmark.config",
     "HearApi": "benchmark.signal.hear_api",
     "LabelledFolder": "benchmark.corpus.labelled",
@@ -33,6 +34,7 @@ EXPORTS: dict[str, str] = {
     "Method": "benchmark.pretraining.method",
     "MethodConfig": "benchmark.config",
     "Positive": "benchmark.config",
+    "ProjectionHead": "benchmark.signal.projection",
     "Step": "benchmark.pretraining.method",
     "TAGLIASACCHI2020": "benchmark.signal.frontend",
     "Task": "benchmark.records",
@@ -54,10 +56,15 @@ EXPORTS: dict[str, str] = {
     "place_in_noise": "benchmark.corpus.synthesis",
     "pool_frames": "benchmark.signal.pooling",
     "project_root": "benchmark.workspace",
+    "random_blur": "benchmark.signal.augment",
     "random_compression": "benchmark.signal.augment",
+    "random_frequency_shift": "benchmark.signal.augment",
     "random_gain": "benchmark.signal.augment",
+    "random_masks": "benchmark.signal.augment",
     "random_noise": "benchmark.signal.augment",
     "random_resized_crop": "benchmark.signal.augment",
+    "random_time_reversal": "benchmark.signal.augment",
+    "random_time_shift": "benchmark.signal.augment",
     "read_lines": "benchmark.corpus.layout",
     "read_metadata": "benchmark.corpus.layout",
     "sound_clip": "benchmark.corpus.synthesis",
@@ -145,11 +152,17 @@ if TYPE_CHECKING:
     from benchmark.seeding import numpy_stream as numpy_stream
     from benchmark.seeding import torch_stream as torch_stream
     from benchmark.signal.augment import mix_back as mix_back
+    from benchmark.signal.augment import random_blur as random_blur
     from benchmark.signal.augment import random_compression as random_compression
+    from benchmark.signal.augment import random_frequency_shift as random_frequency_shift
     from benchmark.signal.augment import random_gain as random_gain
+    from benchmark.signal.augment import random_masks as random_masks
     from benchmark.signal.augment import random_noise as random_noise
     from benchmark.signal.augment import random_resized_crop as random_resized_crop
+    from benchmark.signal.augment import random_time_reversal as random_time_reversal
+    from benchmark.signal.augment import random_time_shift as random_time_shift
     from benchmark.signal.calibration import calibrate_batchnorm as calibrate_batchnorm
+    from benchmark.signal.crops import FixedDistance as FixedDistance
     from benchmark.signal.encoder import Encoder as Encoder
     from benchmark.signal.encoder import LogMelEncoder as LogMelEncoder
     from benchmark.signal.encoder import LogMelEncoderConfig as LogMelEncoderConfig
@@ -161,4 +174,5 @@ if TYPE_CHECKING:
     from benchmark.signal.hear_api import load_hear as load_hear
     from benchmark.signal.pooling import clip_log_mel as clip_log_mel
     from benchmark.signal.pooling import pool_frames as pool_frames
+    from benchmark.signal.projection import ProjectionHead as ProjectionHead
     from benchmark.workspace import project_root as project_root

@@ -72,15 +72,23 @@ class Protocol(Config):
     """How a run is scored on a task. Named and versioned in a study's data file, e.g. ``linear@transfer``."""
 
     version: Count = 1
-    head: Literal["converged", "adam", "knn", "own", "fine_tune"] = Field(
+    head: Literal["converged", "adam", "knn", "intra_knn", "own", "fine_tune"] = Field(
         description="converged: convex solver to its optimum; adam: minibatch training as published; "
-        "knn: cosine vote; own: the classifier trained together with the encoder; "
+        "knn: cosine vote; intra_knn: a vote of each test clip's slices among those of the other test clips; "
+        "own: the classifier trained together with the encoder; "
         "fine_tune: a copy of the encoder and a new classifier, trained on each fold's training clips"
     )
     unit: Literal["clip", "slice"] = Field(
         "clip", description="what the head sees: the mean embedding of a clip, or each slice"
     )
+    feature: Literal["h", "z"] = Field(
+        "h", description="the encoder's embedding, or its projection of unit length (h where a run has no projection)"
+    )
+    tasks: tuple[str, ...] = Field((), description="the tasks it is for; empty: all that a run is evaluated on")
     hop: Positive = Field(0.4875, description="seconds between the fixed evaluation windows")
+    remainder: Literal["keep", "drop"] = Field(
+        "keep", description="whether a last window, which ends with the clip, covers what would go unseen"
+    )
     short: Literal["pad", "tile"] = Field("tile", description="what a clip shorter than a window becomes")
     train_sizes: tuple[TrainSize, ...] = Field(
         ("full",), description="training clips a class, or in total (`1000-total`); nested subsets"
@@ -140,23 +148,47 @@ class Protocol(Config):
     def _grids(self) -> Protocol:
         if self.head == "converged" and not self.regularisers:
             raise ValueError("a converged head needs a grid of regularisers")
+        if self.head == "intra_knn" and len(self.neighbours) != 1:
+            raise ValueError("an intra_knn head needs one number of neighbours: it has no validation part to choose by")
         if self.head == "knn" and not self.neighbours:
             raise ValueError("a knn head needs a grid of neighbours")
         return self
 
 
+class ProbeSpec(Config):
+    """A protocol that scores an ``intra_knn`` head's task again and again while a run trains."""
+
+    task: str
+    protocol: str
+    every: Count | None = Field(None, description="steps between measurements; else one an epoch")
+    last: Count = Field(50, description="how many of the last measurements the protocol's score averages")
+    select: bool = Field(
+        True, description="export the encoder of the best measurement; the last one is a snapshot then"
+    )
+
+
 class RunSpec(Config):
-    """One run family of a study, stated as its delta from the method's and encoder's own defaults."""
+    """One run family of a study, stated as its delta from the method's and encoder's own defaults.
+
+    In the file, ``extends: <family>`` states it as a delta from another run of the study.
+    """
 
     title: str
     method: str
+    reported_as: str | None = Field(None, description="the method's id in scores, where published numbers have another")
     encoder: str
+    ablation: bool = Field(False, description="left out unless the profile has `ablations: true`")
     data: tuple[str, ...] = Field((), description="datasets to pre-train on, without their labels")
+    audio_of: str | None = Field(
+        None,
+        description="pre-train on the training part of this task's one split, without its labels, instead of `data`",
+    )
     task: str | None = Field(None, description="train with this task's labels, once a fold (Supervised)")
     labels: str | None = Field(
         None,
         description="train once with this task's labels, on its training part, to be scored on tasks of other datasets",
     )
+    probe: ProbeSpec | None = Field(None, description="what is measured while it trains")
     evaluate: tuple[str, ...] = Field(description="tasks to score")
     protocols: tuple[str, ...]
     variant: str = "default"
@@ -173,8 +205,9 @@ class RunSpec(Config):
 
     @model_validator(mode="after")
     def _one_source(self) -> RunSpec:
-        if sum(map(bool, (self.data, self.task, self.labels))) > 1:
-            raise ValueError("a run trains on data, on a task once a fold, or on labels once; set one of the three")
+        sources = {"data": self.data, "task": self.task, "labels": self.labels, "audio_of": self.audio_of}
+        if len(given := [name for name, value in sources.items() if value]) > 1:
+            raise ValueError(f"a run trains on one source; set one of {', '.join(given)}")
         return self
 
 
@@ -243,9 +276,10 @@ class Study(Config):
     def _resolves(self) -> Study:
         for name, run in self.runs.items():
             references = [*filter(None, [run.untrained]), *run.supervised.values()]
+            probed = [run.probe] if run.probe else []
             for kind, used, known in [
-                ("protocol", run.protocols, self.protocols),
-                ("task", run.evaluate, self.tasks),
+                ("protocol", [*run.protocols, *(probe.protocol for probe in probed)], self.protocols),
+                ("task", [*run.evaluate, *(probe.task for probe in probed)], self.tasks),
                 ("run", references, self.runs),
             ]:
                 if unknown := [u for u in used if u not in known]:
@@ -318,6 +352,7 @@ class Profile(Config):
         default_factory=dict, description="scale by protocol, or by protocol and study: `linear@transfer`"
     )
     skip: tuple[str, ...] = Field((), description="run families this profile leaves out")
+    ablations: bool = Field(False, description="whether the studies' ablations run, or their main tables alone")
     fetch: bool = Field(False, description="whether the scan downloads real data that is absent and open to all")
     bootstrap: Count = Field(2000, description="bootstrap resamples of every interval")
 

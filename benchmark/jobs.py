@@ -51,6 +51,27 @@ class Job(Config):
         return content_hash(self.model_dump(mode="json"))
 
 
+class TaskRef(Config):
+    """A task and the corpus that holds its clips."""
+
+    task: str
+    record: dict[str, Any]
+    """The task's record and its dataset's classes: a change of either is a change of the job."""
+    corpus: CorpusRef
+    missing: str = ""
+    """Why the task cannot be scored although its corpus is there; empty where it can."""
+
+
+class ProbeJob(Config):
+    """What is measured while a run trains; see :class:`.config.ProbeSpec`."""
+
+    task: TaskRef
+    protocol: Protocol
+    every: int | None
+    last: int
+    select: bool
+
+
 class PretrainJob(Job):
     """One run to pre-train (or, for a method without training, to export)."""
 
@@ -63,17 +84,12 @@ class PretrainJob(Job):
     )
     task: str | None = Field(description="train with this task's labels, one part a fold")
     labels: str | None = Field(None, description="train with this task's labels, one part on its training clips")
-
-
-class TaskRef(Config):
-    """A task and the corpus that holds its clips."""
-
-    task: str
-    record: dict[str, Any]
-    """The task's record and its dataset's classes: a change of either is a change of the job."""
-    corpus: CorpusRef
-    missing: str = ""
-    """Why the task cannot be scored although its corpus is there; empty where it can."""
+    audio_of: str | None = Field(None, description="train on the audio of this task's training part")
+    unseen: tuple[str, ...] = Field(
+        (),
+        description="with audio_of: tasks of the same dataset that are evaluated; no validation or test clip is read",
+    )
+    probe: ProbeJob | None = None
 
 
 class EvaluateJob(Job):

@@ -6,7 +6,7 @@ import typer
 
 from benchmark import registry
 from benchmark.config import load_params
-from benchmark.corpus.splits import forbidden_rows
+from benchmark.corpus.splits import forbidden_rows, training_audio
 from benchmark.corpus.status import archive_bytes, size
 from benchmark.corpus.store import Corpus
 from benchmark.jobs import CorpusRef, PretrainJob
@@ -124,11 +124,15 @@ def _clips(planner: Planner, job: PretrainJob) -> tuple[int, int]:
     """Clips that the run may train on and those forbidden to it; those that the record expects where the data is absent."""
     evaluated = [_corpus(planner, ref).clips for ref in job.excluded]
     used = skipped = 0
+    heard = registry.load("task", job.audio_of) if job.audio_of else None
     for ref in job.sources:
         if ref.absent:
-            used += registry.load("dataset", ref.dataset).expected_clips
+            used += (heard and heard.expected_training) or registry.load("dataset", ref.dataset).expected_clips
             continue
-        forbidden = forbidden_rows(_corpus(planner, ref).clips, evaluated)
+        clips = _corpus(planner, ref).clips
+        forbidden = forbidden_rows(clips, evaluated)
+        if heard:
+            forbidden |= ~training_audio(heard, clips, [registry.load("task", task) for task in job.unseen])
         used += int((~forbidden).sum())
         skipped += int(forbidden.sum())
     return used, skipped

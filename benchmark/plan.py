@@ -16,7 +16,7 @@ from benchmark.closure import code_hash
 from benchmark.config import Params, Profile, Protocol, ProtocolScale, RunSpec, Scale, Study, Training, load_params
 from benchmark.corpus.splits import missing_classes, official_classes
 from benchmark.errors import ConfigError
-from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ReportJob, ReportRun, TaskRef
+from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, ProbeJob, ReportJob, ReportRun, TaskRef
 from benchmark.outside import OutsideModel, outside_models
 from benchmark.provenance import versions
 from benchmark.records import Dataset, Task
@@ -91,7 +91,7 @@ def entries(root: Path, profile: Profile, where: str, only: Sequence[str] = ()) 
         )
         for study in studies
         for family, spec in study.runs.items()
-        if family not in profile.skip and (not only or study.id in only)
+        if family not in profile.skip and (profile.ablations or not spec.ablation) and (not only or study.id in only)
     ]
 
 
@@ -161,6 +161,9 @@ class Planner:
                     excluded=() if missing else self._excluded(spec, evaluated, resolved.sample_rate),
                     task=spec.task,
                     labels=spec.labels,
+                    audio_of=spec.audio_of,
+                    unseen=_unseen(spec),
+                    probe=self._probe(entry, resolved.sample_rate),
                 )
 
     def evaluate_jobs(self) -> Iterator[EvaluateJob]:
@@ -174,11 +177,11 @@ class Planner:
             missing = _missing(entry, self._refs(_sources(spec), rate))
             for seed, common in self._common(entry, "benchmark.evaluation.stage"):
                 yield EvaluateJob(
-                    **common,
+                    **{**common, "method": spec.reported_as or spec.method},
                     seed=self.params.seed + seed,
                     status="not run" if missing else "ready",
                     reason="; ".join(missing),
-                    pretrain_dataset="+".join(_sources(spec)) or "none",
+                    pretrain_dataset=spec.audio_of or "+".join(_sources(spec)) or "none",
                     variant=spec.variant,
                     transductive=spec.transductive,
                     seen=tuple(self._refs(_sources(spec), rate)) if spec.transductive else (),
@@ -251,7 +254,7 @@ class Planner:
         return of_runs, of_protocols
 
     def _tuning_request(self, entry: Entry, name: str, protocol: Protocol) -> Request:
-        scale = self._protocol_scale(entry, name)
+        scale = self._protocol_scale(entry.study, name).model_dump(exclude_none=True)
         fields = Training.model_fields.keys()
         return self._request(entry).model_copy(
             update={
@@ -259,7 +262,7 @@ class Planner:
                 "method": protocol.method,
                 "method_config": protocol.method_config,
                 "training": protocol.training,
-                "scale": {k: v for k, v in scale.model_dump(exclude_none=True).items() if k in fields},
+                "scale": {key: value for key, value in scale.items() if key in fields},
                 "freeze": protocol.freeze,
             }
         )
@@ -283,8 +286,10 @@ class Planner:
         """The fields that all jobs of a run family share, seed by seed."""
         spec = entry.spec
         modules = [registry.find("method", spec.method).module, registry.find("encoder", spec.encoder).module]
-        if named := spec.task or spec.labels:
-            modules.append(registry.find("task", named).module)
+        named = [spec.task, spec.labels, spec.audio_of, *([spec.probe.task] if spec.probe else [])]
+        modules += [registry.find("task", task).module for task in dict.fromkeys(filter(None, named))]
+        if spec.probe:
+            modules.append("benchmark.evaluation.probe")
         code = code_hash([stage, *modules])
         for seed, name in zip(entry.seeds, entry.names(), strict=True):
             yield (
@@ -326,13 +331,25 @@ class Planner:
         return read_json(file) if file.exists() else {"status": "absent", "reason": f"{dataset} has not been prepared"}
 
     def _excluded(self, spec: RunSpec, evaluated: set[str], rate: int) -> tuple[CorpusRef, ...]:
-        if spec.task or spec.transductive:
+        if spec.audio_of:
+            evaluated = evaluated - {_task(spec.audio_of).dataset}
+        elif spec.task or spec.transductive or not _sources(spec):
             return ()
         if both := sorted(evaluated & set(_sources(spec))):
             raise ConfigError(
                 f"A run pre-trains on {both[0]} and is evaluated on it; drop one, or flag the run `transductive: true`."
             )
         return tuple(ref for ref in self._refs(tuple(sorted(evaluated)), rate) if not ref.absent)
+
+    def _probe(self, entry: Entry, rate: int) -> ProbeJob | None:
+        probe = entry.spec.probe
+        if probe is None:
+            return None
+        protocol = self._scaled_one(entry.study, probe.protocol)
+        if protocol.head != "intra_knn":
+            raise ConfigError(f"Run {entry.family}: a probe's protocol has the head intra_knn, not {protocol.head}.")
+        ref = self._task_ref(probe.task, rate)
+        return ProbeJob(task=ref, protocol=protocol, every=probe.every, last=probe.last, select=probe.select)
 
     def _task_ref(self, name: str, rate: int) -> TaskRef:
         task = _task(name)
@@ -365,24 +382,22 @@ class Planner:
                 "trains none; drop the protocol."
             )
 
-    def _scaled(self, entry: Entry) -> dict[str, Protocol]:
-        """The run's protocols under the profile's scale, which of a fine-tuning one says only what is no training."""
-        scaled = {}
-        for name in entry.spec.protocols:
-            protocol, scale = entry.study.protocols[name], self._protocol_scale(entry, name)
-            changes = scale.model_dump(exclude_none=True)
-            unread = (
-                Training.model_fields.keys()
-                if protocol.head == "fine_tune"
-                else {"epochs", "precision", "select_every"}
-            )
-            scaled[name] = protocol.model_copy(update={k: v for k, v in changes.items() if k not in unread})
-        return scaled
-
-    def _protocol_scale(self, entry: Entry, name: str) -> ProtocolScale:
+    def _protocol_scale(self, study: Study, name: str) -> ProtocolScale:
         """What the profile changes of a protocol: of this study's (``linear@study``), else of all that have the name."""
         scales = self.profile.protocols
-        return scales.get(f"{name}@{entry.study.id}", scales.get(name, ProtocolScale()))
+        return scales.get(f"{name}@{study.id}", scales.get(name, ProtocolScale()))
+
+    def _scaled_one(self, study: Study, name: str) -> Protocol:
+        """A protocol under the profile's scale, which of a fine-tuning one says only what is no training."""
+        protocol = study.protocols[name]
+        changes = self._protocol_scale(study, name).model_dump(exclude_none=True)
+        tuned = protocol.head == "fine_tune"
+        unread = Training.model_fields.keys() if tuned else {"epochs", "precision", "select_every"}
+        return protocol.model_copy(update={k: v for k, v in changes.items() if k not in unread})
+
+    def _scaled(self, entry: Entry) -> dict[str, Protocol]:
+        """The run's protocols under the profile's scale."""
+        return {name: self._scaled_one(entry.study, name) for name in entry.spec.protocols}
 
     def _protocols(self, entry: Entry) -> dict[str, Protocol]:
         """The run's protocols, complete."""
@@ -425,8 +440,15 @@ def _missing(entry: Entry, sources: list[CorpusRef]) -> list[str]:
 
 
 def _sources(spec: RunSpec) -> tuple[str, ...]:
-    labelled = spec.task or spec.labels
-    return spec.data or ((_task(labelled).dataset,) if labelled else ())
+    named = spec.task or spec.labels or spec.audio_of
+    return spec.data or ((_task(named).dataset,) if named else ())
+
+
+def _unseen(spec: RunSpec) -> tuple[str, ...]:
+    """The tasks of the dataset whose training audio is heard that the run is evaluated on."""
+    if spec.audio_of is None:
+        return ()
+    return tuple(task for task in spec.evaluate if _task(task).dataset == _task(spec.audio_of).dataset)
 
 
 def _datasets(spec: RunSpec) -> set[str]:

@@ -132,6 +132,8 @@ class Task:
     """``multi``: ``label`` names a column of ``multi_labels``; ``binary``: two classes, the second of them positive."""
     metric: str = "accuracy"
     """Headline metric, by its id in ``published_results.csv``."""
+    expected_training: int | None = None
+    """Clips of the training part, where a source states them and pre-training reads it (``audio_of``)."""
     version: int = 1
     notes: tuple[str, ...] = field(default=())
 

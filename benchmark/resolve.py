@@ -9,13 +9,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 from benchmark import registry
 from benchmark.artifacts import content_hash, read_json, write_json
 from benchmark.closure import code_hash
-from benchmark.config import Config, Training, merged, validate
+from benchmark.config import Config, EncoderConfig, Training, merged, validate
 from benchmark.errors import ConfigError
 from benchmark.workspace import Workspace
 
@@ -106,16 +106,13 @@ def _in_child(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _resolve_here(request: Request) -> Resolved:
-    from benchmark.cost import window_cost
-
     method_class = registry.load("method", request.method)
     encoder_class = registry.load("encoder", request.encoder)
     method_config = validate(method_class.Config, request.method_config, f"{request.where}: method_config")
     encoder_config = validate(encoder_class.Config, request.encoder_config, f"{request.where}: encoder_config")
     training = _training(method_class.default_training, request)
-    encoder = encoder_class(encoder_config)
+    encoder, flops, values = _built(request.encoder, encoder_config)
     parameters = _count(encoder)
-    flops, values = window_cost(encoder)
     method = method_class(method_config, encoder, request.classes)
     _check_frozen(encoder, request)
     return Resolved(
@@ -131,6 +128,15 @@ def _resolve_here(request: Request) -> Resolved:
         window_flops=flops,
         window_values=values,
     )
+
+
+@lru_cache(maxsize=4)
+def _built(name: str, config: EncoderConfig) -> tuple[Any, int, int]:
+    """An encoder and its :func:`.cost.window_cost`; ablations share it, as methods leave its parameters' number alone."""
+    from benchmark.cost import window_cost
+
+    encoder = registry.load("encoder", name)(config)
+    return encoder, *window_cost(encoder)
 
 
 def _check_frozen(encoder: Any, request: Request) -> None:

@@ -88,8 +88,13 @@ def pretrain_stage(workspace: Workspace, run: str) -> None:
     with recorded(workspace, "pretrain", run):
         if must_launch(job):
             launch(job.machine.ranks, ["pretrain", "--profile", workspace.profile, "--run", run])
-        else:
-            pretrain(job, workspace)
+            return
+        measure = None
+        if job.probe and job.status == "ready":
+            from benchmark.evaluation.probe import IntraSetScore
+
+            measure = IntraSetScore(job.probe, workspace)
+        pretrain(job, workspace, measure=measure)
 
 
 def evaluate_stage(workspace: Workspace, run: str) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from benchmark.closure import locate
-from benchmark.config import Study, load_yaml, validate
+from benchmark.config import Study, load_yaml, merged, validate
 from benchmark.errors import ConfigError
 from benchmark.outside import with_outside
 from benchmark.registry import nearest
@@ -37,10 +38,30 @@ def load_study(root: Path, name: str) -> Study:
         ConfigError: unknown study (with the nearest name), or a fault inside the file or in an outside model's.
     """
     file = find_study(root, name)
-    study = validate(Study, load_yaml(file.path), file.where)
+    study = validate(Study, _extended(load_yaml(file.path), file.where), file.where)
     if study.id != name:
         raise ConfigError(f"{file.where}: its id is {study.id!r} and its name {name!r}; the two must be equal.")
     return with_outside(root, study)
+
+
+def _extended(data: Any, where: str) -> Any:
+    """The study with every run that ``extends`` another one stated in full."""
+    runs = data.get("runs") if isinstance(data, dict) else None
+    if not isinstance(runs, dict):
+        return data
+
+    def full(name: str, below: tuple[str, ...]) -> Any:
+        run = runs[name]
+        if not isinstance(run, dict) or "extends" not in run:
+            return run
+        base = run["extends"]
+        if base not in runs or base in below:
+            problem = "is not there" if base not in runs else "extends it in turn"
+            raise ConfigError(f"{where}: run {name} extends {base!r}, which {problem}.")
+        delta = {key: value for key, value in run.items() if key != "extends"}
+        return merged(full(base, (*below, name)), delta)
+
+    return {**data, "runs": {name: full(name, (name,)) for name in runs}}
 
 
 def study_files(root: Path) -> dict[str, StudyFile]:

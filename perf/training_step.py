@@ -33,9 +33,8 @@ from perf.measure import alternate, report
 RECIPE = {
     "gain_db": 6.0,
     "mix_back": {"alpha": 0.1},
+    "policy": ("resized_crop",),
     "resized_crop": {"relative": True},
-    "compression": 1.0,
-    "noise": 0.0,
     "batchnorm": "joint",
 }
 ENCODER = {"width": 0.25, "embedding": "pooled"}

@@ -10,5 +10,7 @@ TASK = Task(
     split_column="clean_split",
     only="clean_or_test",
     metric="class_mean_accuracy",
-    notes=("fonseca2021 keeps 15 % of the clean set for validation; here the common inner split does.",),
+    notes=(
+        "fonseca2021's released code validates on all clean clips, those of training too; here the parts are disjoint.",
+    ),
 )

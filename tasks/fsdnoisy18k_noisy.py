@@ -9,4 +9,5 @@ TASK = Task(
     label="label",
     split_column="noisy_split",
     metric="class_mean_accuracy",
+    expected_training=15_813,
 )

@@ -10,5 +10,7 @@ TASK = Task(
     fold_column="fold",
     only="clean",
     metric="class_mean_accuracy",
-    notes=("fonseca2021 looks for neighbours among all other patches of the set; here in nine of ten folds of it.",),
+    notes=(
+        "fonseca2021 finds neighbours among all of the set (head intra_knn); other heads train on nine of ten folds.",
+    ),
 )

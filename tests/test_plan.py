@@ -334,3 +334,9 @@ def test_a_narrowed_selection_does_not_pass_for_the_whole(root: Path):
     (root / "params.yaml").write_text(text.replace("  only: [transfer]\n", ""))
     with pytest.raises(ConfigError, match="run `benchmark select sandbox` first"):
         check_active(root, load_params(root), "sandbox")
+
+
+def test_a_scale_can_be_of_one_studys_protocol_alone(root: Path):
+    _, evaluations = jobs(planner(root, "sandbox"))
+    assert evaluations["fonseca_resnet18-0"].protocols["knn"].neighbours == (3,)
+    assert len(evaluations["simclr_us8k-0"].protocols["knn"].neighbours) > 1

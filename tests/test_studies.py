@@ -36,6 +36,42 @@ def declare(monkeypatch: pytest.MonkeyPatch, **entries: str) -> None:
     monkeypatch.setattr(metadata, "entry_points", lambda group: found if group == "benchmark.studies" else [])
 
 
+RUNS = """
+runs:
+  base: {title: Base, method: simclr, encoder: crnn, evaluate: [], protocols: [],
+    method_config: {mix_back: {alpha: 0.1}, noise: 0.0}}
+  child: {extends: base, title: Child, method_config: {mix_back: {adjust_energy: false}}}
+  grandchild: {extends: child, variant: v=1, method_config: {noise: 0.5}}
+"""
+
+
+def write_runs(root: Path, runs: str) -> None:
+    (root / "studies" / "inside.yaml").write_text(STUDY.format("inside").replace("runs: {}\n", runs))
+
+
+def test_a_run_extends_another_by_its_delta(root: Path):
+    write_runs(root, RUNS)
+    runs = load_study(root, "inside").runs
+    assert runs["child"].method_config == {"mix_back": {"alpha": 0.1, "adjust_energy": False}, "noise": 0.0}
+    assert runs["grandchild"].method_config == {"mix_back": {"alpha": 0.1, "adjust_energy": False}, "noise": 0.5}
+    assert (runs["grandchild"].title, runs["grandchild"].encoder, runs["grandchild"].variant) == (
+        "Child",
+        "crnn",
+        "v=1",
+    )
+    assert runs["base"].method_config["noise"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("base", "why"),
+    [("nobody", "extends 'nobody', which is not there"), ("child", "extends 'base', which extends it in turn")],
+)
+def test_a_run_that_extends_nothing_or_itself_is_refused(root: Path, base: str, why: str):
+    write_runs(root, RUNS.replace("base: {title: Base", f"base: {{extends: {base}, title: Base"))
+    with pytest.raises(ConfigError, match=why):
+        load_study(root, "inside")
+
+
 @pytest.mark.parametrize("value", ["study_pkg", "study_pkg:outside.yaml"])
 def test_a_packages_study_is_read_without_importing_the_package(
     root: Path, monkeypatch: pytest.MonkeyPatch, value: str

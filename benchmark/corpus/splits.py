@@ -227,6 +227,23 @@ def _in_rounds(labels: Targets, orders: dict[int, Rows], rounds: int) -> Rows:
     return np.array(sorted(chosen), np.int64)
 
 
+def training_audio(task: Task, clips: pd.DataFrame, evaluated: Iterable[Task]) -> NDArray[np.bool_]:
+    """Which clips ``(n,)`` pre-training may hear of the training part of a task with one split.
+
+    Clips that share a source or all samples with a validation or test clip of the ``evaluated`` tasks, which are of the same
+    dataset, are not among them.
+
+    Raises:
+        DataError: see :func:`folds`.
+    """
+    [own] = folds(task, clips, SPLIT_SEED)
+    scored = [fold for other in (task, *evaluated) for fold in folds(other, clips, SPLIT_SEED)]
+    held_out = np.unique(np.concatenate([part for fold in scored for part in (fold.valid, fold.test)]))
+    allowed = np.zeros(len(clips), bool)
+    allowed[own.train] = True
+    return allowed & ~forbidden_rows(clips, [clips.iloc[held_out]])
+
+
 def forbidden_rows(source: pd.DataFrame, evaluated: Iterable[pd.DataFrame]) -> NDArray[np.bool_]:
     """Which clips ``(n,)`` of ``source`` share a group (recording, speaker) or all samples with an evaluated clip."""
     tables = list(evaluated)

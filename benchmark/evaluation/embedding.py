@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ SAMPLES_A_BATCH = 1 << 21
 """Of whole clips, padding included: memory does not grow with their length, but for a single longer clip."""
 
 Ints = NDArray[np.int64]
+Remainder = Literal["keep", "drop"]
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,18 @@ class Embeddings:
         return {"slices": self.slices, "clip_of_slice": self.clip_of_slice, "silent": self.silent}
 
 
-def window_starts(samples: Ints, window: int, hop: int) -> tuple[Ints, Ints]:
+def window_starts(samples: Ints, window: int, hop: int, remainder: Remainder = "keep") -> tuple[Ints, Ints]:
     """Fixed crops of clips of ``samples (n,)`` samples: one every ``hop`` samples as long as it fits.
 
-    A last crop that ends with the clip is added where at least half a hop would go unseen. A clip no longer than a window
-    has one crop, from its start.
+    A last crop that ends with the clip is added where at least half a hop would go unseen, unless the remainder is to be
+    dropped. A clip no longer than a window has one crop, from its start.
 
     Returns:
         Position of the clip and first sample of every crop, each ``(S,)``, clip by clip and ascending.
     """
     regular = 1 + np.maximum(samples - window, 0) // hop
     unseen = samples - window - (regular - 1) * hop
-    count = regular + (2 * unseen >= hop)
+    count = regular + (2 * unseen >= hop) * (remainder == "keep")
     clip = np.repeat(np.arange(len(samples)), count)
     number = np.arange(len(clip)) - np.repeat(np.cumsum(count) - count, count)
     starts = np.where(number < regular[clip], number * hop, samples[clip] - window)
@@ -80,6 +82,7 @@ def embed(
     device: torch.device | str = "cpu",
     short: Short = "tile",
     progress: str | None = None,
+    remainder: Remainder = "keep",
 ) -> Embeddings:
     """Embed the clips ``rows (n,)`` of a corpus.
 
@@ -95,6 +98,7 @@ def embed(
         device: where to compute.
         short: what a clip shorter than a window becomes.
         progress: title of the progress bar; None shows none.
+        remainder: see :func:`window_starts`.
 
     Raises:
         ValueError: a module of the encoder is in training mode, or the sample rates differ.
@@ -105,7 +109,8 @@ def embed(
     with torch.inference_mode():
         if encoder.scope == "clip":
             return _embed_clips(encoder, corpus, rows, device, progress)
-        return _embed_windows(encoder, corpus, rows, round(hop_seconds * corpus.sample_rate), device, short, progress)
+        hop = round(hop_seconds * corpus.sample_rate)
+        return _embed_windows(encoder, corpus, rows, hop, device, short, progress, remainder)
 
 
 def _embed_windows(
@@ -116,9 +121,10 @@ def _embed_windows(
     device: torch.device | str,
     short: Short,
     progress: str | None,
+    remainder: Remainder,
 ) -> Embeddings:
     samples = corpus.clips["samples"].to_numpy(np.int64)[rows]
-    clip, starts = window_starts(samples, encoder.window, hop)
+    clip, starts = window_starts(samples, encoder.window, hop, remainder)
     slices = np.zeros((len(clip), encoder.embedding_size), np.float32)
     silent = np.zeros(len(clip), bool)
     batch = WINDOWS_A_BATCH[torch.device(device).type]

@@ -83,7 +83,8 @@ class Tuning:
 def windows_only(corpus: Corpus, rows: Rows, encoder: Encoder, protocol: Protocol) -> Embeddings:
     """The fixed windows of the clips ``rows (n,)`` with embeddings of no dimension: each unit has an encoder of its own."""
     samples = corpus.clips["samples"].to_numpy(np.int64)[rows]
-    clip, _ = window_starts(samples, encoder.window, round(protocol.hop * corpus.sample_rate))
+    hop = round(protocol.hop * corpus.sample_rate)
+    clip, _ = window_starts(samples, encoder.window, hop, protocol.remainder)
     return Embeddings(np.empty((len(clip), 0), np.float32), clip, np.zeros(len(clip), bool))
 
 
@@ -207,10 +208,10 @@ class _Unit:
 
     def _probabilities(self, encoder: Encoder, head: nn.Linear, clips: Rows) -> Floats:
         """Class probabilities of the fixed windows of ``clips``, clip by clip, ``(S, C)``."""
-        tuning = self.tuning
+        tuning, protocol = self.tuning, self.tuning.protocol
         rows = tuning.rows[clips]
         corpus = _only(tuning.corpus, rows, "it is not to be scored here")
-        found = embed(encoder, corpus, rows, tuning.protocol.hop, tuning.device, tuning.protocol.short)
+        found = embed(encoder, corpus, rows, protocol.hop, tuning.device, protocol.short, remainder=protocol.remainder)
         return classifier_probabilities(head, torch.from_numpy(found.slices), tuning.material.kind)
 
 

@@ -86,15 +86,28 @@ def intra_set_knn(
     clips, clip = np.unique(clip_of_row, return_inverse=True)
     if len(clips) < 2:
         raise DataError("Nearest neighbours within a set need at least two clips; give the set more clips.")
-    clip_on_device = torch.from_numpy(clip).to(features.device)
+    rows, columns = (torch.from_numpy(index).to(features.device) for index in _same_clip(clip))
 
     def without_own_clip(similarity: Tensor, first: int) -> Tensor:
-        own = clip_on_device[first : first + len(similarity), None] == clip_on_device
-        return similarity.masked_fill_(own, -torch.inf)
+        begin, end = torch.searchsorted(
+            rows, torch.tensor([first, first + len(similarity)], device=rows.device)
+        ).tolist()
+        similarity[rows[begin:end] - first, columns[begin:end]] = -torch.inf
+        return similarity
 
     of_row = _classify(features, labels, features, [k], n_classes, without_own_clip)[0]
     votes = np.bincount(clip * n_classes + of_row, minlength=len(clips) * n_classes).reshape(len(clips), n_classes)
     return clips, votes.argmax(1)
+
+
+def _same_clip(clip: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Every pair of rows of one clip, by first row: a few a row, where a mask would be as large as the similarities."""
+    by_clip = np.argsort(clip, kind="stable")
+    counts = np.bincount(clip)
+    begin, size = (np.cumsum(counts) - counts)[clip], counts[clip]
+    rows = np.repeat(np.arange(len(clip)), size)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
+    return rows, by_clip[np.repeat(begin, size) + place]
 
 
 def _classify(
@@ -132,10 +145,11 @@ def _nearest(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
     ``topk`` is far cheaper than a sort, but takes any columns of those tied for the last place: such rows are sorted.
     """
-    columns = similarity.topk(k, dim=1).indices.sort(dim=1).values
+    largest, columns = similarity.topk(min(k + 1, similarity.shape[1]), dim=1)
+    tied = (largest[:, k:] == largest[:, k - 1 : k]).any(dim=1)
+    columns = columns[:, :k].sort(dim=1).values
     values, order = similarity.gather(1, columns).sort(dim=1, descending=True, stable=True)
     columns = columns.gather(1, order)
-    tied = (similarity >= values[:, -1:]).sum(1) > k
     if tied.any():
         ranked = similarity[tied].sort(dim=1, descending=True, stable=True)
         values[tied], columns[tied] = ranked.values[:, :k], ranked.indices[:, :k]

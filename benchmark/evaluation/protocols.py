@@ -23,6 +23,7 @@ from benchmark.evaluation.contributions import BY_PREDICTION
 from benchmark.evaluation.converged import fit
 from benchmark.evaluation.embedding import Embeddings
 from benchmark.evaluation.heads import fit_heads
+from benchmark.evaluation.intra_knn import set_clips, vote
 from benchmark.evaluation.knn import knn_grid, knn_shares
 from benchmark.evaluation.linear import LinearClassifiers, TrainingSet, statistics
 from benchmark.evaluation.metrics import ranks
@@ -33,6 +34,8 @@ Rows = NDArray[np.int64]
 Targets = NDArray[np.integer]
 Floats = NDArray[np.float64]
 Kind = Literal["single", "multi", "binary"]
+SET = "set"
+"""Name of the one fold of a vote within a set."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Material:
     """The task's headline metric, which also chooses regularisers and k on validation clips."""
     class_names: tuple[str, ...] = ()
     """Names of the classes, for rows of single classes."""
+    probed: NDArray[np.int64] | None = None
+    """``(E, t)`` classes of the test clips of all folds by an ``intra_knn`` head at the end of E epochs of training."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,8 @@ def run_protocol(protocol: Protocol, material: Material, seed: int) -> list[Outc
     """Train every head of the grid (folds x train sizes x replicas) as one batched problem, and predict the test clips."""
     if protocol.head == "own":
         return _own(material)
+    if protocol.head == "intra_knn":
+        return _intra_knn(protocol, material)
     units = Units(material, protocol.unit)
     problems, failed = problems_of(protocol, material, units, seed)
     run = {"converged": _converged, "adam": _adam, "knn": _knn}[protocol.head]
@@ -282,6 +289,23 @@ def classifier_probabilities(head: nn.Linear, features: Tensor, kind: Kind) -> F
     logits = head(features).double()
     result: Floats = (logits.sigmoid() if kind == "multi" else logits.softmax(dim=1)).numpy()
     return result
+
+
+def _intra_knn(protocol: Protocol, material: Material) -> list[Outcome]:
+    """Votes within the set of all folds' test clips: of the finished encoder, or of each epoch that the run was probed at."""
+    test = set_clips(material.folds)
+    predicted = material.probed
+    if predicted is None:
+        of_test = np.isin(material.embeddings.clip_of_slice, test)
+        slices = torch.from_numpy(material.embeddings.slices[of_test])
+        clip = np.searchsorted(test, material.embeddings.clip_of_slice[of_test])
+        predicted = vote(slices, material.labels[test], clip, protocol.neighbours[0], material.n_classes)[None]
+    nothing, k = test[:0], float(protocol.neighbours[0])
+    none = np.empty((len(test), 0), np.float32)
+    return [
+        Outcome(SET, "full", epoch, test, predictions, nothing, nothing, k, scores=none)
+        for epoch, predictions in enumerate(predicted)
+    ]
 
 
 def _predictor(classifiers: LinearClassifiers, index: int, units: Units) -> Callable[[Rows], Floats]:

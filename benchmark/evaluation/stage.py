@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from benchmark.artifacts import Cache, atomic_path, content_hash, hash_arrays, read_json, write_json
+from benchmark.artifacts import Cache, atomic_path, content_hash, hash_arrays, read_arrays, read_json, write_json
 from benchmark.columns import PREDICTION_COLUMNS
 from benchmark.config import Protocol
 from benchmark.corpus.splits import SPLIT_SEED, Fold, Targets, encode, folds, forbidden_rows, present, selected
@@ -47,9 +47,10 @@ from benchmark.evaluation.rows import (
 from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
 from benchmark.launch import is_main
 from benchmark.pretraining.device import deterministic_torch
-from benchmark.pretraining.export import load_part
+from benchmark.pretraining.export import load_part, load_projection, probe_file
 from benchmark.records import Task
 from benchmark.signal.encoder import Encoder
+from benchmark.signal.projection import Projected
 from benchmark.workspace import Workspace
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
@@ -133,8 +134,7 @@ class Evaluation:
             for cell in cells:
                 self._collect(cell, self.outcomes(cell))
             if part["step"] is None and (frozen := [cell for cell in cells if cell.protocol.head != "fine_tune"]):
-                first = [cell for cell in frozen if cell.protocol_name == frozen[0].protocol_name]
-                largest = max(first, key=lambda cell: len(cell.data.rows))
+                largest = max(frozen, key=lambda cell: (cell.protocol.feature == "h", len(cell.data.rows)))
                 embeddings = largest.embedded.embeddings
                 self.diagnostics.setdefault(part["part"], {})[name] = diagnose(embeddings, self.job.seed)
                 clips[name] = (embeddings.clips, largest.data.clips["group"].to_numpy(dtype=object))
@@ -146,6 +146,7 @@ class Evaluation:
     def cells(self, part: dict[str, Any]) -> Iterator[tuple[str, list[Cell]]]:
         """One part's cells, dataset by dataset: all protocols, or one where the part is a snapshot. Nothing is computed yet."""
         encoder, record, head = load_part(self.workspace.run(self.job.name) / part["file"])
+        projected = self._projected(part, encoder, record)
         protocols = self._protocols_of(part)
         for name, all_tasks in self.tasks.items():
             corpus = self.corpora[name]
@@ -153,15 +154,19 @@ class Evaluation:
             found: dict[str, _Embedded] = {}
             cells = []
             for (protocol_name, protocol), data in product(protocols.items(), tasks):
+                if not _is_for(protocol, data.task.id):
+                    continue
                 if protocol.head == "fine_tune":
                     cells.append(self._tuned_cell(part, record, encoder, corpus, data, protocol_name, protocol))
                     continue
                 key = self._embedding_key(record, corpus, data.rows, protocol)
                 if key not in found:
                     title = f"{part['part']} on {name}"
-                    settings = (protocol.hop, self.device, protocol.short, title)
-                    found[key] = _Embedded(key, partial(embed, encoder, corpus, data.rows, *settings), self.cache)
-                cells.append(Cell(part, data, corpus, protocol_name, protocol, found[key], head))
+                    seen = projected if projected is not None and protocol.feature == "z" else encoder
+                    settings = (protocol.hop, self.device, protocol.short, title, protocol.remainder)
+                    found[key] = _Embedded(key, partial(embed, seen, corpus, data.rows, *settings), self.cache)
+                probed = self._probed(part, data, protocol)
+                cells.append(Cell(part, data, corpus, protocol_name, protocol, found[key], head, probed))
             yield name, cells
 
     def embed_together(self, parts: list[dict[str, Any]]) -> None:
@@ -186,10 +191,34 @@ class Evaluation:
         ``code`` is the job's where it is not given.
         """
         who = [record["encoder"], record["config"], record["weights"]]
+        who += [record["projection"]] if protocol.feature == "z" else []
         clips = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
-        what = [corpus.fingerprint, clips, protocol.hop, protocol.short]
+        what = [corpus.fingerprint, clips, protocol.hop, protocol.short, protocol.remainder]
         machine = self.job.machine.model_dump(exclude={"ranks"})
         return content_hash([who, what, machine, code or self.job.code, self.job.versions])
+
+    def _projected(self, part: dict[str, Any], encoder: Encoder, record: dict[str, Any]) -> Encoder | None:
+        """The encoder with its projection head, where a protocol asks for z and the run has one; noted in the record."""
+        record["projection"] = ""
+        if all(protocol.feature == "h" for protocol in self._protocols_of(part).values()):
+            return None
+        projection = load_projection(self.workspace.run(self.job.name) / part["file"])
+        if projection is None:
+            return None
+        record["projection"] = hash_arrays({name: value.numpy() for name, value in projection.state_dict().items()})
+        return Projected(encoder, projection)
+
+    def _probed(self, part: dict[str, Any], data: _TaskData, protocol: Protocol) -> Rows | None:
+        """What the run's probe predicted at the end of its training, where it is this protocol on this task."""
+        file = self.workspace.run(self.job.name) / probe_file(part["part"])
+        if protocol.head != "intra_knn" or part["step"] is not None or not file.exists():
+            return None
+        arrays, measured = read_arrays(file)
+        same = (measured["task"], measured["protocol"])
+        if same != (data.ref.model_dump(mode="json"), protocol.model_dump(mode="json")):
+            return None
+        predictions: Rows = arrays["predictions"]
+        return predictions
 
     def _tuned_cell(
         self,
@@ -205,7 +234,7 @@ class Evaluation:
         start = record if protocol.start == "pretrained" else {**record, "weights": "random"}
         key = self._embedding_key(start, corpus, data.rows, protocol, self.job.fine_tuning_code.get(name))
         windows = partial(_fine_tuning().windows_only, corpus, data.rows, encoder, protocol)
-        return Cell(part, data, corpus, name, protocol, _Embedded(key, windows), None, encoder, record)
+        return Cell(part, data, corpus, name, protocol, _Embedded(key, windows), None, encoder=encoder, record=record)
 
     def outcomes(self, cell: Cell) -> list[Outcome]:
         """Train and score the cell's heads, unless that has been done before."""
@@ -294,6 +323,7 @@ class Cell:
     protocol: Protocol
     embedded: _Embedded
     head: nn.Linear | None
+    probed: Rows | None = None
     encoder: Encoder | None = None
     """What is fine-tuned, with its ``record``; None where embeddings are all that is needed."""
     record: dict[str, Any] = field(default_factory=dict)
@@ -304,14 +334,25 @@ class Cell:
         data, fold = self.data, self.part["fold"]
         chosen = tuple(each for each in data.folds if fold in {None, each.name})
         task, names = data.task, data.classes
-        embeddings = self.embedded.embeddings
-        return Material(embeddings, data.labels, len(names), chosen, task.id, self.head, task.kind, task.metric, names)
+        return Material(
+            self.embedded.embeddings,
+            data.labels,
+            len(names),
+            chosen,
+            task.id,
+            self.head,
+            task.kind,
+            task.metric,
+            names,
+            self.probed,
+        )
 
     def key(self, seed: int) -> str:
         """Hash of all that decides the outcomes."""
         classifier = hash_arrays({k: v.numpy() for k, v in self.head.state_dict().items()}) if self.head else ""
         settings = self.protocol.model_dump(mode="json")
-        facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier]
+        probed = "" if self.probed is None else hash_arrays({"probed": self.probed})
+        facts = [self.data.ref.record, settings, self.part["part"], self.part["fold"], seed, classifier, probed]
         return content_hash([self.embedded.key, *facts])
 
     def unit_key(self, seed: int, settings: dict[str, Any]) -> str:
@@ -322,6 +363,10 @@ class Cell:
 def _fine_tuning() -> Any:
     """The module, found by name: so the code hash of frozen heads and their embeddings leaves out the training loop."""
     return importlib.import_module("benchmark.evaluation.finetuning")
+
+
+def _is_for(protocol: Protocol, task: str) -> bool:
+    return not protocol.tasks or task in protocol.tasks
 
 
 def _seen_by(part: dict[str, Any], protocols: dict[str, Protocol], data: _TaskData) -> _TaskData:
@@ -369,6 +414,8 @@ def _all_not_run(job: EvaluateJob, reason: str) -> list[Row]:
 def _task_not_run(job: EvaluateJob, ref: TaskRef, reason: str) -> list[Row]:
     rows: list[Row] = []
     for name, protocol in job.protocols.items():
+        if not _is_for(protocol, ref.task):
+            continue
         base = score_base(job, ref.task, name, protocol, variant=job.variant, weights="", data="")
         rows += not_run(base, protocol.train_sizes, reason, ref.record["metric"])
     return rows

@@ -17,8 +17,10 @@ from benchmark.errors import ConfigError, CorruptArtifactError, StaleArtifactErr
 from benchmark.pretraining.checkpoint import to_numpy
 from benchmark.seeding import isolated_torch_seed
 from benchmark.signal.encoder import Encoder
+from benchmark.signal.projection import ProjectionHead
 
 _HEAD = "head."
+_PROJECTION = "projection."
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,15 @@ def export_part(
     step: int | None,
     job: str,
     head: nn.Linear | None = None,
+    projection: ProjectionHead | None = None,
 ) -> Part:
-    """A copy of an encoder, and of its classifier where it has one, ready to be written."""
+    """A copy of an encoder, and of its classifier and projection head where it has them, ready to be written."""
     arrays = {key: to_numpy(tensor) for key, tensor in encoder.state_dict().items()}
     weights = hash_arrays(arrays)
     if head is not None:
         arrays |= {_HEAD + key: to_numpy(tensor) for key, tensor in head.state_dict().items()}
+    if projection is not None:
+        arrays |= {_PROJECTION + key: to_numpy(tensor) for key, tensor in projection.state_dict().items()}
     return Part(arrays, name, dict(config), weights, part, fold, step, job)
 
 
@@ -80,6 +85,11 @@ def write_part(folder: Path, part: Part) -> Path:
     return path
 
 
+def probe_file(part: str) -> str:
+    """Name of the file with the predictions of a part's probe."""
+    return f"{part}.probe.safetensors"
+
+
 def load_part(path: Path) -> tuple[Encoder, dict[str, Any], nn.Linear | None]:
     """The encoder in evaluation mode on the CPU, its record, and its classifier where the method trained one.
 
@@ -88,7 +98,7 @@ def load_part(path: Path) -> tuple[Encoder, dict[str, Any], nn.Linear | None]:
         CorruptArtifactError: it is damaged, or its weights are not those of its record.
     """
     arrays, record = read_arrays(path)
-    weights = {name: array for name, array in arrays.items() if not name.startswith(_HEAD)}
+    weights = {name: array for name, array in arrays.items() if not name.startswith((_HEAD, _PROJECTION))}
     if hash_arrays(weights) != record.get("weights"):
         raise CorruptArtifactError(f"{path}: its weights are not those of its record; delete it and run `dvc repro`.")
     try:
@@ -100,6 +110,31 @@ def load_part(path: Path) -> tuple[Encoder, dict[str, Any], nn.Linear | None]:
             f"{path}: the present code does not build its encoder {record['encoder']!r}; run `dvc repro` again."
         ) from error
     return encoder.eval(), record, head
+
+
+def load_projection(path: Path) -> ProjectionHead | None:
+    """The projection head in evaluation mode on the CPU, where the method trained one and exported it.
+
+    Raises:
+        StaleArtifactError: the file does not exist.
+        CorruptArtifactError: it is damaged.
+    """
+    arrays, _ = read_arrays(path)
+    state = {
+        name.removeprefix(_PROJECTION): torch.from_numpy(array)
+        for name, array in arrays.items()
+        if name.startswith(_PROJECTION)
+    }
+    matrices = [
+        value for value in state.values() if value.ndim == 2
+    ]  # safetensors sorts names: layer by layer below ten
+    if not matrices:
+        return None
+    sizes = [matrices[0].shape[1], *(len(matrix) for matrix in matrices)]
+    with isolated_torch_seed(0, "load_projection"):
+        projection = ProjectionHead(sizes[0], sizes[1:-1], sizes[-1])
+    projection.load_state_dict(state)
+    return projection.eval()
 
 
 def _head(arrays: Arrays) -> nn.Linear | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from benchmark.config import MethodConfig, Training
 from benchmark.signal.crops import StartSampler, independent_starts
 from benchmark.signal.encoder import Encoder
+from benchmark.signal.projection import ProjectionHead
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,10 @@ class Method(nn.Module, ABC):
     def exported(self) -> dict[str, Encoder]:
         """The encoders this method leaves behind, by name; ``encoder`` is the one that is evaluated."""
         return {"encoder": self.encoder}
+
+    def projection(self) -> ProjectionHead | None:
+        """What maps the evaluated encoder's h to the z of a contrastive loss; exported for protocols that score z."""
+        return None
 
     def head(self) -> nn.Linear | None:
         """The classifier trained together with the encoder, for the protocol head ``own``."""

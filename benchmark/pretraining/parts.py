@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import registry
-from benchmark.corpus.splits import SPLIT_SEED, Fold, classes, folds, forbidden_rows, labels
+from benchmark.corpus.splits import SPLIT_SEED, Fold, classes, folds, forbidden_rows, labels, training_audio
 from benchmark.corpus.store import Corpus
 from benchmark.jobs import CorpusRef, PretrainJob
 from benchmark.pretraining.data import Source
@@ -48,6 +48,8 @@ def plan_parts(job: PretrainJob, workspace: Workspace) -> list[PartPlan]:
     evaluated = [_open(ref, workspace) for ref in job.excluded]
     if job.labels:
         return [_labelled_part(job.labels, corpora[0], evaluated)]
+    if job.audio_of:
+        return [_audio_part(job.audio_of, job.unseen, corpora[0], evaluated)]
     return [_whole_part(corpora, evaluated)]
 
 
@@ -65,6 +67,17 @@ def _whole_part(corpora: Sequence[Corpus], evaluated: Sequence[Corpus]) -> PartP
         )
         clips.append(_coverage(corpus, ~forbidden, shared=int(forbidden.sum())))
     return PartPlan("all", None, sources, clips)
+
+
+def _audio_part(name: str, unseen: Sequence[str], corpus: Corpus, evaluated: Sequence[Corpus]) -> PartPlan:
+    """The training part of a task, heard without its labels."""
+    tasks: list[Task] = [registry.load("task", each) for each in (name, *unseen)]
+    shared = forbidden_rows(corpus.clips, [other.clips for other in evaluated])
+    allowed = training_audio(tasks[0], corpus.clips, tasks[1:]) & ~shared
+    reason = f"it is no training clip of {name}, or shares a source or its samples with a clip that is evaluated"
+    return PartPlan(
+        "all", None, [_source(corpus, allowed, reason)], [_coverage(corpus, allowed, shared=int(shared.sum()))]
+    )
 
 
 def _labelled_part(task_name: str, corpus: Corpus, evaluated: Sequence[Corpus]) -> PartPlan:

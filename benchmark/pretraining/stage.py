@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmark import registry
-from benchmark.artifacts import Cache, hash_arrays, write_json
+from benchmark.artifacts import Arrays, Cache, hash_arrays, write_arrays, write_json
 from benchmark.config import validate
 from benchmark.distributed import decided, joined, largest
 from benchmark.errors import ConfigError, StaleArtifactError
@@ -27,11 +28,13 @@ from benchmark.pretraining.checkpoint import Checkpoints, History, TrainingState
 from benchmark.pretraining.curves import Curves
 from benchmark.pretraining.data import TrainingData
 from benchmark.pretraining.device import deterministic_torch
-from benchmark.pretraining.export import Part, build_encoder, export_part, write_part
+from benchmark.pretraining.export import Part, build_encoder, export_part, probe_file, write_part
 from benchmark.pretraining.loop import Probe, Throughput, Trainer
 from benchmark.pretraining.method import Batch, Method
 from benchmark.pretraining.parallel import synchronise_batchnorm
 from benchmark.pretraining.parts import PartPlan, plan_parts
+from benchmark.pretraining.probing import NAME as MEASUREMENT
+from benchmark.pretraining.probing import Measure, Predictions, Probing, best
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.pretraining.validation import NAME as VALIDATION
 from benchmark.seeding import isolated_torch_seed
@@ -43,8 +46,16 @@ CALIBRATION_CROPS = 512
 """Training crops to which input statistics and batch-norm are fitted."""
 
 
-def pretrain(job: PretrainJob, workspace: Workspace, probes: Sequence[Probe] = ()) -> None:
+def pretrain(
+    job: PretrainJob, workspace: Workspace, probes: Sequence[Probe] = (), measure: Measure | None = None
+) -> None:
     """Train, or only export, every part of a run into ``workspace.run(job.name)``.
+
+    Args:
+        job: of the plan.
+        workspace: where everything lies.
+        probes: measurements that join the curves.
+        measure: what the job's probe measures.
 
     Raises:
         BenchmarkError: see :func:`.parts.plan_parts` and :meth:`.loop.Trainer.fit`.
@@ -61,13 +72,16 @@ def pretrain(job: PretrainJob, workspace: Workspace, probes: Sequence[Probe] = (
     cache = Cache(workspace.cache)
     lock = cache.lock("pretrain", job.key) if is_main() else nullcontext()
     with deterministic_torch(job.machine) as device, joined(job.machine, device), lock:
-        runs = [_PartRun(job, plan, cache, curves, device, probes) for plan in plan_parts(job, workspace)]
+        runs = [_PartRun(job, plan, cache, curves, device, probes, measure) for plan in plan_parts(job, workspace)]
         outcomes = [run.outcome() for run in runs]
     if not is_main():
         return
     parts = [part for outcome in outcomes for part in outcome.parts]
     for part in parts:
         write_part(folder, part)
+    for outcome in outcomes:
+        if outcome.probed:
+            write_arrays(folder / probe_file(outcome.parts[0].part), *outcome.probed)
     for outcome in outcomes:
         drawn = curves / outcome.parts[0].part
         if outcome.history and not drawn.exists():  # trained by an earlier process
@@ -100,6 +114,8 @@ class _Outcome:
     history: History
     summary: dict[str, Any]
     timing: dict[str, float]
+    probed: tuple[Arrays, dict[str, Any]] | None = None
+    """Steps ``(E,)`` and predictions ``(E, n)`` of the last measurements, and of what."""
 
 
 class _PartRun:
@@ -113,10 +129,12 @@ class _PartRun:
         curves: Path,
         device: torch.device,
         probes: Sequence[Probe],
+        measure: Measure | None = None,
     ) -> None:
         self.job, self.plan, self.cache, self.device = job, plan, cache, device
         self.curves = curves / plan.name
-        self.probes = (*plan.probes, *probes)
+        self.probes: tuple[Probe, ...] = (*plan.probes, *probes)
+        self.measure = measure
         self.key = f"{job.key}-{plan.name}"
         self.name = f"{job.name}/{plan.name}"
 
@@ -141,7 +159,10 @@ class _PartRun:
         if len(found) < len(snapshots):
             return None
         parts = [Part(arrays, **held["part"]) for arrays, held in [cached, *found]]
-        return _Outcome(parts, record["history"], record["summary"], record["timing"])
+        probed = self.cache.get("probed", self.key) if record["probed"] else None
+        if record["probed"] and probed is None:
+            return None
+        return _Outcome(parts, record["history"], record["summary"], record["timing"], probed)
 
     def _train(self) -> None:
         method, data = self._build()
@@ -151,7 +172,9 @@ class _PartRun:
         history, throughput = self._fit(method, data, steps, calibration) if data and steps else ([], Throughput())
         with torch.no_grad():
             method.finish(calibration)
-        part = self._exported(method.exported()["encoder"], None, method)
+        if not is_main():
+            return
+        part = self._selected() or self._exported(method.exported()["encoder"], None, method)
         summary = {
             "part": self.plan.name,
             "fold": self.plan.fold,
@@ -166,18 +189,19 @@ class _PartRun:
             "initial_parameters": initial,
             "weights": part.weights,
             "final": history[-1] if history else {},
+            "selected": self._choice(history),
             "validation": [{"step": e["step"], "accuracy": e[VALIDATION]} for e in history if VALIDATION in e],
         }
         record = {
             "part": part.record,
-            "snapshots": [step for step in self.job.training.snapshots if history and step <= steps],
+            "snapshots": [step for step in self._snapshots(steps) if history and step <= steps],
+            "probed": self._keep_probed(history, steps),
             "history": history,
             "summary": summary,
             "timing": asdict(throughput),
         }
-        if is_main():
-            self.cache.put("parts", self.key, part.arrays, record)
-            self._checkpoints().clear()
+        self.cache.put("parts", self.key, part.arrays, record)
+        self._checkpoints().clear()
 
     def _build(self) -> tuple[Method, TrainingData | None]:
         """A fresh method and what it reads. The encoder's weights depend on the seed and the encoder alone."""
@@ -228,7 +252,7 @@ class _PartRun:
             if step == 0:  # untrained batch-norm has seen nothing; calibrated as the Untrained reference is
                 encoder = copy.deepcopy(encoder)
                 calibrate_batchnorm(encoder, [batch.waveforms[:, 0] for batch in calibration])
-            part = self._exported(encoder, step)
+            part = self._exported(encoder, step, method)
             if is_main():
                 self.cache.put("snapshots", f"{self.key}-{step}", part.arrays, {"part": part.record})
 
@@ -241,11 +265,57 @@ class _PartRun:
                 f"{self.name}: the ranks see different checkpoints; put BENCHMARK_CACHE on a file system that all of them share."
             )
         curves = Curves(self.curves, state.history)
-        trainer = Trainer(
-            self.name, self.job.seed, data, self.job.training, steps, checkpoints, curves, self.probes, snapshot
-        )
+        training = self.job.training.model_copy(update={"snapshots": self._snapshots(steps)})
+        probes = (*self.probes, *self._probing(state.history, data.steps_per_epoch, steps))
+        trainer = Trainer(self.name, self.job.seed, data, training, steps, checkpoints, curves, probes, snapshot)
         trainer.fit(state)
         return state.history, trainer.throughput
+
+    def _snapshots(self, steps: int) -> tuple[int, ...]:
+        """Where the encoder is selected by a probe, the last one is a snapshot."""
+        last = [steps] if self.job.probe and self.job.probe.select else []
+        return tuple(sorted({*self.job.training.snapshots, *last}))
+
+    def _probing(self, history: History, steps_per_epoch: int, steps: int) -> list[Probing]:
+        probe = self.job.probe
+        if probe is None or self.measure is None:
+            return []
+
+        def keep_predictions(step: int, predictions: Predictions) -> None:
+            if is_main() and step in probing.last(steps):
+                self.cache.put("probes", f"{self.key}-{step}", {"predictions": predictions})
+
+        def keep_best(step: int, method: Method) -> None:
+            if is_main():
+                part = self._exported(method.exported()["encoder"], None, method)
+                self.cache.put("selected", self.key, part.arrays, {"part": part.record, "step": step})
+
+        every = probe.every or steps_per_epoch
+        probing = Probing(probe, self.measure, every, history, keep_predictions, keep_best)
+        return [probing]
+
+    def _selected(self) -> Part | None:
+        """The encoder of the best measurement; None where nothing was to be selected or measured."""
+        probe = self.job.probe
+        held = self.cache.get("selected", self.key) if probe and probe.select and self.measure else None
+        return Part(held[0], **held[1]["part"]) if held else None
+
+    def _choice(self, history: History) -> dict[str, Any] | None:
+        step, score = best(history)
+        chosen = bool(self.job.probe and self.job.probe.select and step)
+        return {"step": step, "score": score} if chosen else None
+
+    def _keep_probed(self, history: History, steps: int) -> bool:
+        """Put the last measurements' predictions together; False where there were none."""
+        probe = self.job.probe
+        measured = [int(entry["step"]) for entry in history if MEASUREMENT in entry][-probe.last :] if probe else []
+        if probe is None or not measured:
+            return False
+        held = [self.cache.get("probes", f"{self.key}-{step}") for step in measured]
+        predictions = np.stack([entry[0]["predictions"] for entry in held if entry is not None])
+        arrays = {"steps": np.array(measured, np.int64), "predictions": predictions}
+        self.cache.put("probed", self.key, arrays, probe.model_dump(mode="json"))
+        return True
 
     def _checkpoints(self) -> Checkpoints:
         return Checkpoints(self.cache.root / "checkpoints" / self.key, self.key)
@@ -260,7 +330,8 @@ class _PartRun:
             fold=self.plan.fold,
             step=step,
             job=self.job.key,
-            head=method.head() if method else None,
+            head=method.head() if method and step is None else None,
+            projection=method.projection() if method else None,
         )
 
     def _coverage(self, data: TrainingData | None) -> list[dict[str, Any]]:

@@ -236,8 +236,54 @@ def _spans(lead: torch.Size, spans: int, size: int, max_width: int, generator: t
 
 def random_time_shift(patches: Tensor, generator: torch.Generator, *, max_frames: int) -> Tensor:
     """Rotate each ``(..., F, N)`` patch in time by an integer in [-max_frames, max_frames], uniformly."""
-    frames = patches.shape[-1]
-    bound = torch.full((*patches.shape[:-2], 1), 2 * max_frames + 1, device=patches.device)
-    shift = _integers(bound, generator) - max_frames
-    source = (torch.arange(frames, device=patches.device) - shift) % frames
+    bound = torch.full(patches.shape[:-2], 2 * max_frames + 1, device=patches.device)
+    return _rotated(patches, _integers(bound, generator) - max_frames)
+
+
+def random_frequency_shift(patches: Tensor, generator: torch.Generator, *, max_bands: int) -> Tensor:
+    """Move each ``(..., F, N)`` patch up by 1 to ``max_bands`` bands, uniformly (fonseca2021, released code).
+
+    The bands pushed out at the top enter at the bottom, so that a patch keeps all its values.
+    """
+    bound = torch.full(patches.shape[:-2], max_bands, device=patches.device)
+    shift = 1 + _integers(bound, generator)
+    return _rotated(patches.transpose(-1, -2), shift).transpose(-1, -2)
+
+
+def _rotated(patches: Tensor, shift: Tensor) -> Tensor:
+    """``(..., A, N)`` patches rotated along their last axis by ``shift (...)`` places."""
+    size = patches.shape[-1]
+    source = (torch.arange(size, device=patches.device) - shift[..., None]) % size
     return patches.gather(-1, source[..., None, :].expand(patches.shape))
+
+
+def random_time_reversal(patches: Tensor, generator: torch.Generator, *, probability: float = 0.5) -> Tensor:
+    """Turn each ``(..., F, N)`` patch round in time with the given probability."""
+    turned = _uniform((*patches.shape[:-2], 1, 1), 0.0, 1.0, generator) < probability
+    return torch.where(turned, patches.flip(-1), patches)
+
+
+def random_blur(patches: Tensor, generator: torch.Generator, *, max_size: int = 5, sigma: float = 20.0) -> Tensor:
+    """Blur each ``(..., F, N)`` patch by a Gaussian of an odd size up to ``max_size``, drawn for either axis by itself.
+
+    Edges are mirrored without repeating the outermost bin, as OpenCV does (fonseca2021, released code). The weights of a
+    size sum to 1, so that a flat patch stays as it is.
+    """
+    flat = patches.reshape(-1, *patches.shape[-2:])
+    sizes = torch.full((len(flat), 2), (max_size + 1) // 2, device=patches.device)
+    radii = _integers(sizes, generator)
+    for axis in (0, 1):
+        flat = _blurred(flat.transpose(1, 2), radii[:, axis], max_size // 2, sigma)
+    return flat.reshape(patches.shape)
+
+
+def _blurred(patches: Tensor, radius: Tensor, largest: int, sigma: float) -> Tensor:
+    """``(M, A, N)`` patches blurred along their last axis, each by the Gaussian cut off at its ``radius (M,)``."""
+    if not largest:
+        return patches
+    offsets = torch.arange(-largest, largest + 1, device=patches.device)
+    weights = (-0.5 * (offsets / sigma).square()).exp() * (offsets.abs() <= radius[:, None])
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    padded = functional.pad(patches, (largest, largest), mode="reflect")
+    shifted = padded.unfold(-1, patches.shape[-1], 1)  # (M, A, 2 largest + 1, N)
+    return torch.einsum("mk,makn->man", weights.to(patches), shifted)

@@ -31,7 +31,8 @@ CLASSES = (
 _META = "FSDnoisy18k.meta"
 _FOLDS = 10
 _NOISY_SPLIT = {"train_noisy": "train", "train_clean": "valid", "test": "test"}  # fonseca2021, 3.2
-_CLEAN_SPLIT = {"train_noisy": "unused", "train_clean": "train", "test": "test"}  # fonseca2021, 5.2
+_CLEAN_SPLIT = {"train_noisy": "unused", "train_clean": "train", "test": "test"}
+_CLEAN_VALID = 0.15  # fonseca2021, 5.2
 _SOURCE = "soundata soundata/datasets/fsdnoisy18k.py (read 009ec15e; PyPI soundata 0.1.3)"
 _RATE = 44_100
 _STANDIN_CLIPS = {"train_clean": 3, "train_noisy": 3, "test": 2}
@@ -80,8 +81,9 @@ class FsdNoisy18k(Dataset):
     def read(self, folder: Path) -> pd.DataFrame:
         """Rows in the order of ``train.csv`` and ``test.csv``; groups are Freesound ids.
 
-        ``noisy_split`` trains on the noisy part and validates on the clean one; ``clean_split`` trains on the clean part;
-        ``fold`` deals each class of the clean part into ten folds.
+        ``noisy_split`` trains on the noisy part and validates on the clean one; ``clean_split`` trains on 85 % of the clean part
+        and validates on the others, class by class, drawn once (at least one clip a class); ``fold`` deals each class of the
+        clean part into ten folds.
         """
         clips = pd.concat([self._part(folder, "train"), self._part(folder, "test")], ignore_index=True)
         if (twice := clips["clip_id"].duplicated()).any():
@@ -89,14 +91,23 @@ class FsdNoisy18k(Dataset):
                 f"{folder / _META} lists the clip {clips['clip_id'][twice].iloc[0]} twice; fetch the dataset again."
             )
         clean = clips["split"] == "train_clean"
+        clean_split = clips["split"].replace(_CLEAN_SPLIT)
+        clean_split[self._held_out(clips[clean])] = "valid"
         place = clips[clean].sort_values("clip_id").groupby("label").cumcount() % _FOLDS + 1
         return clips.assign(
             noisy_split=clips["split"].replace(_NOISY_SPLIT),
-            clean_split=clips["split"].replace(_CLEAN_SPLIT),
+            clean_split=clean_split,
             fold=place.astype(str).reindex(clips.index, fill_value="none"),
             clean=clean,
             clean_or_test=clips["split"] != "train_noisy",
         )
+
+    def _held_out(self, clean: pd.DataFrame) -> pd.Index:
+        """Rows of the clean part that validate when it trains."""
+        shuffled = clean.sort_values("clip_id").sample(frac=1, random_state=numpy_stream(0, self.id, "clean_split"))
+        place = shuffled.groupby("label").cumcount()
+        wanted = (_CLEAN_VALID * shuffled.groupby("label")["label"].transform("size")).round().clip(lower=1)
+        return shuffled.index[place < wanted]
 
     def _part(self, folder: Path, part: str) -> pd.DataFrame:
         file = folder / _META / f"{part}.csv"

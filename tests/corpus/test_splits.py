@@ -16,6 +16,7 @@ from benchmark.corpus.splits import (
     missing_classes,
     nested_subsets,
     random_subset,
+    training_audio,
 )
 from benchmark.errors import DataError
 from benchmark.records import Task
@@ -37,6 +38,28 @@ def table(folds_: int = 5, classes_: int = 4, groups: int = 4, clips: int = 2, s
 
 TASK = Task(id="toy", title="Toy", dataset="toy", label="label", fold_column="fold")
 SPLIT = Task(id="toy", title="Toy", dataset="toy", label="label", split_column="split")
+
+
+def test_audio_of_a_training_part_shares_nothing_with_what_is_evaluated():
+    """Noisy clips train; clean ones validate and are scored; b is in a test clip's source, d a copy of a clean clip."""
+    clips = pd.DataFrame(
+        {
+            "split": ["train"] * 5 + ["valid"] * 4 + ["test"] * 2,
+            "label": ["x", "y", "x", "x", "y", "x", "y", "x", "y", "x", "y"],
+            "group": ["a", "k", "b", "c", "d", "e", "f", "g", "h", "b", "i"],
+            "checksum": ["1", "2", "3", "4", "6", "5", "6", "7", "8", "9", "10"],
+            "clean": [False] * 5 + [True] * 4 + [False] * 2,
+            "fold": ["none"] * 5 + ["1", "1", "2", "2"] + ["none"] * 2,
+        }
+    )
+    among = Task(id="among", title="Among", dataset="toy", label="label", fold_column="clean_fold", only="clean")
+    clips["clean_fold"] = clips["fold"]
+    clips = pd.concat(
+        [clips, clips[clips["clean"]].assign(group=["e2", "f2", "g2", "h2"], checksum=["11", "12", "13", "14"])]
+    )
+    clips = clips.reset_index(drop=True)
+    assert np.flatnonzero(training_audio(SPLIT, clips, [among])).tolist() == [0, 1, 3]
+    assert np.flatnonzero(training_audio(SPLIT, clips, [])).tolist() == [0, 1, 3]
 
 
 def test_official_folds_only():

@@ -68,6 +68,12 @@ def test_crops_are_fixed_and_cover_the_clip(samples: int, expected: list[int]) -
     assert clip.tolist() == [0] * len(expected)
 
 
+@pytest.mark.parametrize(("samples", "crops"), [(999, 1), (1000, 1), (1499, 1), (1500, 2), (1999, 2), (2300, 3)])
+def test_a_remainder_can_be_dropped(samples: int, crops: int) -> None:
+    _, starts = window_starts(np.array([samples]), 1000, 500, "drop")
+    assert starts.tolist() == [500 * crop for crop in range(crops)]
+
+
 def test_crops_of_several_clips_follow_one_another() -> None:
     clip, starts = window_starts(np.array([1500, 200, 2000]), 1000, 500)
     assert clip.tolist() == [0, 0, 1, 2, 2, 2]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -55,6 +57,52 @@ def material() -> Material:
     slices = 4 + centres[labels[of_slice]] + 1.5 * generator.normal(size=(len(of_slice), 6))
     embeddings = Embeddings(slices.astype(np.float32), of_slice, np.zeros(len(of_slice), bool))
     return Material(embeddings, labels, CLASSES, folds(), "task", None)
+
+
+def voted_in_plain_python(material: Material, k: int) -> list[int]:
+    """Cosine similarity, slices of other clips, first row first among equals, lowest class first among ties."""
+    of_slice = material.embeddings.clip_of_slice.tolist()
+    rows = [[x / math.hypot(*row) for x in row] for row in material.embeddings.slices.astype(float).tolist()]
+    by_clip: list[list[int]] = [[] for _ in material.labels]
+    for query, clip in enumerate(of_slice):
+        others = [
+            (-sum(a * b for a, b in zip(rows[query], rows[n], strict=True)), n)
+            for n, c in enumerate(of_slice)
+            if c != clip
+        ]
+        votes = Counter(int(material.labels[of_slice[n]]) for _, n in sorted(others)[:k])
+        by_clip[clip].append(max(sorted(votes), key=lambda label: votes[label]))
+    return [max(range(CLASSES), key=lambda label: (votes.count(label), -label)) for votes in by_clip]
+
+
+@pytest.mark.parametrize("k", [1, 4, 200])
+def test_a_vote_within_the_set_is_the_plain_loop_over_all_folds_test_clips(material: Material, k: int) -> None:
+    [outcome] = run_protocol(Protocol(head="intra_knn", unit="slice", neighbours=(k,)), material, 0)
+    assert outcome.fold == "set"
+    assert outcome.test.tolist() == list(range(CLIPS))
+    assert outcome.predictions.tolist() == voted_in_plain_python(material, k)
+
+
+def test_a_vote_within_a_single_test_part_knows_no_other_clips(material: Material) -> None:
+    alone = replace(material, folds=material.folds[:1])
+    [outcome] = run_protocol(Protocol(head="intra_knn", neighbours=(5,)), alone, 0)
+    test = alone.folds[0].test
+    assert outcome.test.tolist() == test.tolist()
+    own = np.isin(material.embeddings.clip_of_slice, test)
+    clip = np.searchsorted(test, material.embeddings.clip_of_slice[own])
+    embeddings = Embeddings(material.embeddings.slices[own], clip, np.zeros(own.sum(), bool))
+    small = Material(embeddings, material.labels[test], CLASSES, folds(), "task", None)
+    assert outcome.predictions.tolist() == voted_in_plain_python(small, 5)
+
+
+def test_a_probed_run_is_scored_by_the_epochs_that_were_kept(material: Material) -> None:
+    probed = np.stack([material.labels, np.zeros(CLIPS, np.int64)])
+    outcomes = run_protocol(Protocol(head="intra_knn", neighbours=(5,)), replace(material, probed=probed), 0)
+    assert [outcome.head_seed for outcome in outcomes] == [0, 1]
+    values = [
+        [row["value"] for row in score_rows({}, o, material, "") if row["metric"] == "accuracy"] for o in outcomes
+    ]
+    assert values == [[1.0], [pytest.approx(1 / CLASSES)]]
 
 
 def accuracies(outcomes: list[Outcome], material: Material) -> np.ndarray:

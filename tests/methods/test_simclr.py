@@ -2,6 +2,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +18,7 @@ from benchmark.signal.encoder import LogMelEncoder
 from methods.simclr import Simclr, SimclrConfig
 from tests.pretraining.toys import toy_corpus, trainer
 
-OFF: dict[str, Any] = {"mix_back": {"alpha": 0.0}, "resized_crop": {"enabled": False}, "compression": 1.0, "noise": 0.0}
+OFF: dict[str, Any] = {"mix_back": {"alpha": 0.0}, "policy": []}
 
 
 def make(encoder: str = "tagliasacchi_cnn", settings: dict[str, Any] | None = None, **changes: Any) -> Simclr:
@@ -42,6 +43,8 @@ def test_published_defaults() -> None:
     assert (config.temperature, config.hidden, config.projection) == (0.2, 512, 512)
     assert (config.mix_back.alpha, config.mix_back.adjust_energy, config.gain_db) == (0.05, True, 0.0)
     assert (config.resized_crop.area, config.compression, config.noise) == ((0.8, 1.0), 0.75, 0.01)
+    assert (config.policy, config.distance, config.head) == (("resized_crop", "compression", "noise"), None, "mlp")
+    assert (config.masks.count, config.masks.bands, config.masks.frames) == (2, 20, 20)
     assert (training.optimizer, training.lr, training.momentum, training.weight_decay) == ("sgd", 0.03, 0.9, 1e-4)
     assert (training.batch_size, training.epochs, training.milestones) == (128, 500, (0.65, 0.85))
     assert [fraction * 500 for fraction in training.milestones] == [325, 425]
@@ -56,6 +59,26 @@ def test_two_views_of_the_encoders_window() -> None:
     method = make()
     request = method.crops()
     assert (request.views, request.samples, request.short) == (2, method.encoder.window, "tile")
+
+
+def test_patches_at_a_distance_are_so_many_frames_apart_as_the_clip_allows() -> None:
+    method = make(distance=25)
+    room = np.array([100_000, 3_000, 0])
+    first, second = method.crops().starts(np.random.default_rng(0), room, 2).T
+    np.testing.assert_array_equal(np.abs(first - second), [25 * method.encoder.frontend.config.hop, 3_000, 0])
+
+
+def test_the_policy_is_applied_in_its_order() -> None:
+    method, reverse = (
+        make(**{**OFF, "policy": order}) for order in (["compression", "noise"], ["noise", "compression"])
+    )
+    waveforms = batch(method).waveforms
+    assert not torch.allclose(method.views(waveforms, seeded())[0], reverse.views(waveforms, seeded())[0])
+
+
+def test_a_linear_head_has_one_layer() -> None:
+    method = make(head="linear", projection=7)
+    assert [tuple(p.shape) for p in method.projector.parameters()] == [(7, method.encoder.embedding_size), (7,)]
 
 
 def test_without_augmentation_views_are_standardised_log_mels() -> None:
@@ -73,9 +96,9 @@ def test_without_augmentation_views_are_standardised_log_mels() -> None:
     [
         {"mix_back": {"alpha": 0.1}},
         {"mix_back": {"alpha": 0.1, "adjust_energy": False}},
-        {"resized_crop": {"relative": True}},
-        {"compression": 0.75},
-        {"noise": 0.01},
+        {"policy": ["resized_crop"], "resized_crop": {"relative": True}},
+        *({"policy": [name]} for name in ("compression", "noise", "masks", "blur")),
+        *({"policy": [name]} for name in ("time_shift", "frequency_shift", "time_reversal")),
         {"gain_db": 6.0},
     ],
 )
@@ -94,8 +117,10 @@ def test_the_published_crop_fits_square_patches_and_a_relative_one_fits_all() ->
     bare = make(**OFF)
     waveforms = batch(bare).waveforms
     whole = bare.views(waveforms, seeded())[0]
-    absolute = make(**{**OFF, "resized_crop": {}}).views(waveforms, seeded())[0]
-    relative = make(**{**OFF, "resized_crop": {"relative": True}}).views(waveforms, seeded())[0]
+    absolute = make(**{**OFF, "policy": ["resized_crop"]}).views(waveforms, seeded())[0]
+    relative = make(**{**OFF, "policy": ["resized_crop"], "resized_crop": {"relative": True}}).views(
+        waveforms, seeded()
+    )[0]
     assert torch.allclose(absolute, whole)
     assert not torch.allclose(relative, whole)
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ from torch import nn
 
 from benchmark.artifacts import read_arrays, write_arrays
 from benchmark.errors import ConfigError, CorruptArtifactError, StaleArtifactError
-from benchmark.pretraining.export import build_encoder, export_part, load_part, write_part
+from benchmark.pretraining.export import build_encoder, export_part, load_part, load_projection, write_part
 from benchmark.signal.encoder import Encoder
+from benchmark.signal.projection import ProjectionHead
 
 CONFIG = {"width": 0.0625, "frames": 32}
 
@@ -51,6 +53,21 @@ def test_what_was_written_is_loaded(tmp_path: Path, bias: bool | None) -> None:
         assert loaded_head is not None
         h = torch.randn(3, made.embedding_size)
         assert torch.equal(loaded_head(h), head(h))
+
+
+@pytest.mark.parametrize("hidden", [(), (6,), (6, 4)])
+def test_a_projection_head_is_loaded_as_it_was_written(tmp_path: Path, hidden: tuple[int, ...]) -> None:
+    made = encoder()
+    projection = ProjectionHead(made.embedding_size, hidden, 3)
+    h = torch.randn(5, made.embedding_size)
+    projection(h)  # moves the statistics of batch-norm
+    facts: dict[str, Any] = {"part": "all", "fold": None, "step": None, "job": "the-job"}
+    path = write_part(tmp_path, export_part(made, "tagliasacchi_cnn", CONFIG, projection=projection, **facts))
+    loaded = load_projection(path)
+    assert loaded is not None
+    assert torch.equal(loaded(h), projection.eval()(h))
+    assert load_part(path)[1]["weights"] == load_part(written(tmp_path, made))[1]["weights"]
+    assert load_projection(written(tmp_path, made)) is None
 
 
 def test_weights_hash_knows_the_encoder_and_not_its_head(tmp_path: Path) -> None:

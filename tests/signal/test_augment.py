@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import correlate1d
 from torch import Tensor
 
 from benchmark.signal import augment
@@ -275,6 +277,50 @@ def test_time_shift_rotates_by_every_allowed_integer() -> None:
         assert torch.equal(out[item, 0], expected)
 
 
+def test_frequency_shift_moves_up_by_every_allowed_number_of_bands_and_keeps_all_values() -> None:
+    patches = torch.arange(12.0)[:, None].expand(600, 2, 12, 3).contiguous()
+    out = augment.random_frequency_shift(patches, stream(), max_bands=4)
+    shift = -out[..., 0, 0].long() % 12
+    counts = torch.bincount(shift.flatten(), minlength=6).double()
+    assert counts[[0, 5]].sum() == 0
+    assert (counts[1:5] - 300).abs().max() < 5 * math.sqrt(300)
+    for item in range(20):
+        assert torch.equal(out[item, 0], torch.roll(patches[item, 0], int(shift[item, 0]), dims=-2))
+
+
+def test_time_reversal_turns_half_of_the_patches_round() -> None:
+    patches = torch.rand(600, 2, 3, 10, generator=stream(1))
+    out = augment.random_time_reversal(patches, stream())
+    turned = (out == patches.flip(-1)).all(dim=(-2, -1))
+    assert ((out == patches).all(dim=(-2, -1)) ^ turned).all()
+    assert int(turned.sum()) == pytest.approx(600, abs=5 * math.sqrt(300))
+    assert abs(np.corrcoef(turned.double().T.numpy())[0, 1]) < 0.2, "views are drawn independently"
+
+
+def test_blur_is_scipys_correlation_with_a_gaussian_of_an_odd_size_of_either_axis() -> None:
+    patches = torch.rand(400, 9, 11, generator=stream(1), dtype=torch.float64)
+    out = augment.random_blur(patches, stream(), max_size=5, sigma=1.5).numpy()
+
+    def blurred(patch: np.ndarray, bands: int, frames: int) -> np.ndarray:
+        for axis, size in ((0, bands), (1, frames)):
+            weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / 1.5) ** 2)
+            patch = correlate1d(patch, weights / weights.sum(), axis=axis, mode="mirror")
+        return patch
+
+    sizes = list(itertools.product((1, 3, 5), repeat=2))
+    found = np.zeros(len(sizes))
+    for patch, result in zip(patches.numpy(), out, strict=True):
+        distances = [np.abs(blurred(patch, *size) - result).max() for size in sizes]
+        assert min(distances) < 1e-6
+        found[int(np.argmin(distances))] += 1
+    assert np.abs(found - 400 / 9).max() < 5 * math.sqrt(400 / 9)
+
+
+def test_blur_keeps_a_flat_patch_and_the_mean_of_a_constant_band() -> None:
+    flat = torch.full((8, 2, 6, 7), -3.25)
+    torch.testing.assert_close(augment.random_blur(flat, stream()), flat)
+
+
 AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "mix_back": lambda x, g: mix_back(x, LogMel(TAGLIASACCHI2020), 0.2, g).patches,
     "random_resized_crop": lambda x, g: augment.random_resized_crop(x, g, aspect=(2.0, 4.0)),
@@ -282,6 +328,9 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "random_noise": augment.random_noise,
     "random_gain": lambda x, g: augment.random_gain(x, g, decibels=6.0),
     "random_masks": augment.random_masks,
+    "random_frequency_shift": lambda x, g: augment.random_frequency_shift(x, g, max_bands=4),
+    "random_time_reversal": augment.random_time_reversal,
+    "random_blur": augment.random_blur,
     "random_time_shift": lambda x, g: augment.random_time_shift(x, g, max_frames=4),
 }
 

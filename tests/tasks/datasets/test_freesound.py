@@ -60,9 +60,17 @@ class TestFsdNoisy18k:
             row = clips.loc[clip]
             assert row["split"] == ("train_clean" if flag == "1" else "train_noisy")
             assert row["noisy_split"] == ("valid" if flag == "1" else "train")
-            assert row["clean_split"] == ("train" if flag == "1" else "unused")
+            assert row["clean_split"] in ({"train", "valid"} if flag == "1" else {"unused"})
             assert (row["fold"] == "none") == (flag == "0")
         assert (clips["split"] == "test").sum() == len(clips) - len(verified)
+
+    def test_the_clean_validation_part_is_15_percent_of_each_class_and_the_same_in_any_order(self):
+        clean = pd.DataFrame({"clip_id": [str(n) for n in range(300)], "label": ["a"] * 200 + ["b"] * 97 + ["c"] * 3})
+        dataset = registry.load("dataset", "fsdnoisy18k")
+        held_out = clean.loc[dataset._held_out(clean)]
+        assert held_out["label"].value_counts().to_dict() == {"a": 30, "b": 15, "c": 1}
+        turned = clean.iloc[::-1].reset_index(drop=True)
+        assert set(turned.loc[dataset._held_out(turned), "clip_id"]) == set(held_out["clip_id"])
 
     def test_folds_deal_out_each_class(self, copy_of: CopyOf):
         clips = registry.load("dataset", "fsdnoisy18k").read(copy_of("fsdnoisy18k"))

@@ -1,0 +1,206 @@
+"""A contrastive epoch of fonseca2021 through whole-batch views against the per-item style of its released code.
+
+Baseline: log-mel spectrograms of whole clips in memory; for every item a loader worker cuts two patches, mixes each with a patch
+of another clip, crops and resizes it with Pillow, compresses it and adds noise, one item after the other in numpy. Candidate: the
+packed corpus, from which whole batches of waveforms become log-mels and views on the device, the front-end included. Both train
+the same network by the same loss. Printed are the ratio of epochs (target 5), that of the views alone, and by how much the two
+ways differ in mean, deviation and change from bin to bin of their patches. On a CPU the network's own time bounds the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from benchmark import registry
+from benchmark.config import Machine
+from benchmark.corpus.prepare import prepare
+from benchmark.corpus.standin import ensure_standin
+from benchmark.corpus.store import Corpus
+from benchmark.pretraining.data import Source, TrainingData
+from benchmark.pretraining.device import deterministic_torch
+from benchmark.pretraining.export import build_encoder
+from benchmark.pretraining.schedule import build_optimizer
+from benchmark.seeding import isolated_torch_seed, torch_stream
+from benchmark.signal.frontend import FONSECA2021
+from methods._losses import nt_xent
+from methods.simclr import Simclr, SimclrConfig
+from perf.measure import alternate, report
+
+RATE, FRAMES = 22_050, 101
+Patch = NDArray[np.float32]
+FRONTEND = FONSECA2021.model_copy(update={"normalise_waveform": False}).model_dump()
+"""Waveforms as they are: the released code normalises whole clips, this project crops, and statistics are to be compared."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batches", type=int, default=8, help="of an epoch")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--width", type=float, default=0.0625, help="of ResNet-18")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    machine = Machine(device=options.device, threads=options.threads)
+    with tempfile.TemporaryDirectory() as folder, deterministic_torch(machine) as device:
+        corpus = standin_corpus(Path(folder), options.threads)
+        whole, items = WholeBatches(corpus, options, device), PerItem(corpus, options, device)
+        views = alternate(items.views, whole.views, options.repeats)
+        epochs = alternate(items.train, whole.train, options.repeats)
+        difference = compared(items.batches(), whole.batches())
+    facts = {"device": options.device, "clips": options.batches * options.batch_size, "views_ratio": views["ratio"]}
+    report("pretraining_epoch", {**facts, "relative_difference": difference, **epochs})
+
+
+class Way:
+    """A network, its optimiser, and batches of augmented patches ``(B, 2, F, N)`` made in some way."""
+
+    def __init__(self, corpus: Corpus, options: argparse.Namespace, device: torch.device) -> None:
+        self.corpus, self.options, self.device = corpus, options, device
+        with isolated_torch_seed(0, "perf"):
+            encoder = build_encoder("resnet18", {"width": options.width, "frontend": FRONTEND})
+            self.method = Simclr(SimclrConfig(), encoder).to(device)
+        self.optimizer = build_optimizer(Simclr.default_training, self.method)
+
+    def batches(self) -> Iterator[Tensor]:
+        """One epoch."""
+        raise NotImplementedError
+
+    def views(self) -> None:
+        """Make an epoch's views."""
+        for patches in self.batches():
+            patches.sum().item()
+
+    def train(self) -> None:
+        """Train an epoch."""
+        for patches in self.batches():
+            self.optimizer.zero_grad()
+            first, second = (self.method.projector(self.method.encoder.embed(patches[:, view])) for view in (0, 1))
+            nt_xent(first, second, 0.2).backward()
+            self.optimizer.step()
+
+
+class WholeBatches(Way):
+    """This project's."""
+
+    def batches(self) -> Iterator[Tensor]:
+        """See :class:`Way`; the clips of the small stand-in are visited again and again."""
+        source = Source(
+            self.corpus, np.resize(np.arange(len(self.corpus)), self.options.batches * self.options.batch_size)
+        )
+        data = TrainingData(
+            [source], self.method.crops(), self.options.batch_size, seed=0, run="perf", device=self.device
+        )
+        for step, batch in enumerate(data.batches(0, self.options.batches)):
+            yield self.method.views(batch.waveforms, torch_stream(0, "perf", step, device=self.device))[0]
+
+
+class PerItem(Way):
+    """The released code's; its spectrograms are made beforehand."""
+
+    def __init__(self, corpus: Corpus, options: argparse.Namespace, device: torch.device) -> None:
+        super().__init__(corpus, options, device)
+        self.items = Items(corpus, self.method, options.batches * options.batch_size)
+
+    def batches(self) -> Iterator[Tensor]:
+        """See :class:`Way`."""
+        for patches in DataLoader(self.items, self.options.batch_size, num_workers=self.options.workers):
+            yield self.method.encoder.standardise(patches.to(self.device))
+
+
+class Items(Dataset[Tensor]):
+    """Two augmented views of a clip at a time, in numpy and Pillow."""
+
+    def __init__(self, corpus: Corpus, method: Simclr, count: int) -> None:
+        self.config, self.count = method.config, count
+        self.specs = spectrograms(corpus, method)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Tensor:
+        generator = np.random.default_rng(index)
+        clips = len(self.specs)
+        own = index % clips
+        weight = generator.uniform(0, self.config.mix_back.alpha)
+        others = generator.choice(np.delete(np.arange(clips), own), 2, replace=False)
+        views = [self._view(generator, own, int(other), weight) for other in others]
+        return torch.from_numpy(np.stack(views))
+
+    def _view(self, generator: np.random.Generator, own: int, other: int, weight: float) -> Patch:
+        foreground, background = (10.0 ** cut(generator, self.specs[clip]) for clip in (own, other))
+        ratio = foreground.sum() / background.sum()
+        patch = np.log10((1 - weight) * foreground + weight * ratio * background)
+        patch = resized_crop(generator, patch.astype(np.float32), self.config)
+        patch = patch * generator.uniform(self.config.compression, 1)
+        patch = patch + generator.normal(0, generator.uniform(0, self.config.noise), patch.shape)
+        return patch.astype(np.float32)
+
+
+def cut(generator: np.random.Generator, spectrogram: Patch) -> Patch:
+    start = generator.integers(0, spectrogram.shape[1] - FRAMES, endpoint=True)
+    return spectrogram[:, start : start + FRAMES]
+
+
+def resized_crop(generator: np.random.Generator, patch: Patch, config: SimclrConfig) -> Patch:
+    """Ten tries, then the whole patch, as torchvision's."""
+    bands, frames = patch.shape
+    height, width = bands, frames
+    for _ in range(10):
+        area = generator.uniform(*config.resized_crop.area) * bands * frames
+        ratio = math.exp(generator.uniform(*np.log(config.resized_crop.aspect)))
+        tried = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if tried[0] <= bands and tried[1] <= frames:
+            height, width = tried
+            break
+    top, left = generator.integers(bands - height, endpoint=True), generator.integers(frames - width, endpoint=True)
+    crop = Image.fromarray(patch[top : top + height, left : left + width])
+    return np.asarray(crop.resize((frames, bands), Image.Resampling.BILINEAR))
+
+
+def spectrograms(corpus: Corpus, method: Simclr) -> list[Patch]:
+    """Log-mels ``(F, N)`` of whole clips, short ones tiled."""
+    found = []
+    for row in range(len(corpus)):
+        wave = corpus.clip(row).astype(np.float32) / 32_768
+        wave = np.resize(wave, max(len(wave), method.encoder.window))
+        frontend = method.encoder.frontend
+        found.append(frontend(torch.from_numpy(wave).to(frontend.window.device)[None])[0].cpu().numpy())
+    return found
+
+
+def compared(one: Iterator[Tensor], other: Iterator[Tensor]) -> dict[str, float]:
+    """Relative differences of statistics of the patches of two epochs."""
+    measures: dict[str, Callable[[Tensor], Tensor]] = {
+        "mean": lambda x: x.mean(),
+        "deviation": lambda x: x.std(),
+        "frame_change": lambda x: x.diff(dim=-1).abs().mean(),
+        "band_change": lambda x: x.diff(dim=-2).abs().mean(),
+    }
+    first, second = (torch.cat(list(epoch)) for epoch in (one, other))
+    return {name: abs(float(measure(first) / measure(second)) - 1) for name, measure in measures.items()}
+
+
+def standin_corpus(folder: Path, workers: int) -> Corpus:
+    """ESC-50's stand-in, prepared."""
+    dataset: Any = registry.load("dataset", "esc50")
+    ensure_standin(dataset, folder / "raw")
+    prepare(dataset, folder / "raw", folder / "corpus", RATE, workers, standin=True, cache=folder / "cache")
+    return Corpus.open(folder / "corpus")
+
+
+if __name__ == "__main__":
+    main()

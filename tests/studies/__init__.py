@@ -1,0 +1,1 @@
+"""The studies of the checkout, held against what their papers print."""
