@@ -211,7 +211,7 @@ def test_a_run_with_labels_of_another_dataset(root: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": "us8k"}, "set one of the three"),
+        ({"labels": "us8k"}, "set one of data, labels"),
         ({"data": [], "labels": "esc10", "method": "supervised"}, "pre-trains on esc50 and is evaluated on it"),
         ({"data": [], "labels": "us8k", "method": "supervised", "protocols": ["scratch"]}, "which is one of us8k"),
     ],
