@@ -205,7 +205,7 @@ def test_a_run_with_labels_of_another_dataset(root: Path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": "us8k"}, "set one of the three"),
+        ({"labels": "us8k"}, "set one of data, labels"),
         ({"data": [], "labels": "esc10", "method": "supervised"}, "pre-trains on esc50 and is evaluated on it"),
         ({"data": [], "labels": "us8k", "method": "supervised", "protocols": ["scratch"]}, "which is one of us8k"),
     ],
@@ -280,7 +280,13 @@ def test_two_studies_may_not_name_the_same_run(root: Path):
 
 def test_every_run_and_seed_has_a_stage(root: Path):
     stages = active_stages(root, load_params(root), "mini")
-    assert stages["corpora"] == ["esc50-16000", "fsdd-16000", "urbansound8k-16000"]
+    assert stages["corpora"] == [
+        "esc50-16000",
+        "esc50-22050",
+        "fsdd-16000",
+        "urbansound8k-16000",
+        "urbansound8k-22050",
+    ]
     assert {"simclr_us8k-0", "simclr_us8k-1", "simclr_us8k-2", "majority-0"} <= set(stages["runs"])
     assert "majority-1" not in stages["runs"]
     assert not [run for run in stages["runs"] if "resnet18" in run]

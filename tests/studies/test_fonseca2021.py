@@ -35,8 +35,8 @@ def planner(tmp_path_factory: pytest.TempPathFactory) -> Planner:
     root = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "studies", root / "studies")
     params = load_params(ROOT)
-    alone = params.profiles["paper"].model_copy(update={"studies": (PAPER,), "seeds": {"default": 1}})
-    return Planner(Workspace(root, "paper"), params.model_copy(update={"profiles": {"paper": alone}}))
+    once = params.profiles["paper"].model_copy(update={"seeds": {"default": 1}})
+    return Planner(Workspace(root, "paper"), params.model_copy(update={"profiles": {"paper": once}}), [PAPER])
 
 
 @pytest.fixture(scope="module")
