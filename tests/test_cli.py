@@ -116,8 +116,8 @@ def test_outside_a_checkout_it_says_so(tmp_path: Path):
         ("threads: 2", "threads: none", "machine.threads"),
         ("batch_size: 32", "batch_siz: 32", "did you mean 'batch_size'?"),
         (
-            "studies: [transfer, datasets]",
-            "studies: [transfers, datasets]",
+            "studies: [transfer, datasets,",
+            "studies: [transfers, datasets,",
             "Unknown study 'transfers': did you mean 'transfer'?",
         ),
         (

@@ -83,9 +83,9 @@ def test_the_other_runs_are_planned_as_before(workspace: Workspace):
 def test_its_rate_is_prepared_for_its_datasets_alone(workspace: Workspace):
     params = load_params(workspace.root)
     before = active_stages(workspace.root, params, "mini")
-    write_outside(workspace.root, "mine", model())
+    write_outside(workspace.root, "mine", model(sample_rate=44_100))  # which no run of the profile asks for
     after = active_stages(workspace.root, params, "mini")
-    assert set(after["corpora"]) - set(before["corpora"]) == {"esc50-22050"}
+    assert set(after["corpora"]) - set(before["corpora"]) == {"esc50-44100"}
     assert set(after["runs"]) - set(before["runs"]) == {"mine-0"}
     with pytest.raises(ConfigError, match="benchmark select mini"):
         check_active(workspace.root, params, "mini")
