@@ -104,6 +104,7 @@ class Protocol(Config):
     batch_size: Count = 256
     neighbours: tuple[Count, ...] = Field((), description="knn: k grid, chosen on validation")
     shuffled_labels: bool = Field(False, description="control: permute the training labels; must score at chance")
+    variant: str = Field("", description="added to the variant that scores under it carry")
     details: bool = Field(
         False, description="also score single classes, fold by fold: precision, recall, F1, confusions"
     )
@@ -118,6 +119,10 @@ class Protocol(Config):
     select: Literal["last", "best_valid"] = Field(
         "last", description="fine_tune: weights after the last step, or the first best on validation clips"
     )
+    select_on: Literal["valid", "train_and_valid"] = Field(
+        "valid",
+        description="fine_tune: clips that best_valid looks at; with the training clips a released code's fault is repeated",
+    )
     select_every: Count | None = Field(None, description="fine_tune: steps between looks at validation; else epochs")
     freeze: Literal["none", "all"] | Count | tuple[str, ...] = Field(
         "none", description="fine_tune: how many first blocks of the encoder, or which modules, stay as they are"
@@ -131,7 +136,7 @@ class Protocol(Config):
     def _fine_tuning(self) -> Protocol:
         """Settings that the head would not read are refused: they would be believed."""
         frozen = {"lr", "steps", "batch_size", "standardise", "regularisers", "neighbours"}
-        tuned = {"method", "method_config", "training", "start", "select", "select_every"}
+        tuned = {"method", "method_config", "training", "start", "select", "select_on", "select_every"}
         tuned |= {"freeze", "layer_decay", "encoder_lr"}
         if self.head == "fine_tune" and (unread := sorted(frozen & self._changed())):
             raise ValueError(f"a fine_tune head does not read {unread[0]}; state its optimisation under training")

@@ -11,8 +11,7 @@ import pandas as pd
 from benchmark import registry
 from benchmark.config import Profile, load_params
 from benchmark.corpus.overlap import overlap, within
-from benchmark.corpus.splits import CHECKSUM
-from benchmark.corpus.store import MANIFEST, Corpus, read_manifest
+from benchmark.corpus.store import CHECKSUM, MANIFEST, Corpus, read_manifest
 from benchmark.plan import Entry, entries, profile_of
 from benchmark.records import Task
 from benchmark.workspace import Workspace

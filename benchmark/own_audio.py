@@ -19,9 +19,8 @@ from benchmark.artifacts import write_text
 from benchmark.corpus.chunks import decoded, sources
 from benchmark.corpus.labelled import PARTS, clips_table, file_faults, read_table
 from benchmark.corpus.overlap import overlap
-from benchmark.corpus.shards import checksum
-from benchmark.corpus.splits import CHECKSUM, JOIN, SPLIT_SEED, folds
-from benchmark.corpus.store import MANIFEST, Corpus, read_manifest
+from benchmark.corpus.splits import JOIN, SPLIT_SEED, folds
+from benchmark.corpus.store import CHECKSUM, MANIFEST, Corpus, checksum, read_manifest
 from benchmark.errors import BenchmarkError, ConfigError, DataError
 from benchmark.records import Task
 from benchmark.scaffold import check_name

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from benchmark import registry
 from benchmark.config import Protocol
-from benchmark.corpus.splits import SPLIT_SEED, encode, folds, present, selected
+from benchmark.corpus.splits import task_clips
 from benchmark.evaluation.embedding import embed
 from benchmark.evaluation.protocols import Material, Outcome, run_protocol
 from perf.embedding import HOP_SECONDS, THREADS, prepared_esc50, published_encoder
@@ -30,19 +31,19 @@ class Downstream:
 
     def __init__(self, folder: Path, steps: int) -> None:
         self.corpus = prepared_esc50(folder)
-        self.task = registry.load("task", "esc10")
-        self.rows = selected(self.task, self.corpus.clips)
-        clips = self.corpus.clips.iloc[self.rows].reset_index(drop=True)
-        self.classes = present(self.task, registry.load("dataset", "esc50").labels["category"], clips)
-        self.labels = encode(self.task, self.classes, clips)
-        self.fold = folds(self.task, clips, SPLIT_SEED)[0]
+        record = {
+            **asdict(registry.load("task", "esc10")),
+            "classes": registry.load("dataset", "esc50").labels["category"],
+        }
+        self.data = task_clips(record, self.corpus.clips)
         self.encoder = published_encoder()
         self.steps = steps
 
     def outcomes(self, sizes: tuple[str | int, ...], replicas: int) -> list[Outcome]:
         """Embed the clips and train the heads of all sizes and replicas."""
-        embeddings = embed(self.encoder, self.corpus, self.rows, HOP_SECONDS)
-        material = Material(embeddings, self.labels, len(self.classes), (self.fold,), self.task.id, None)
+        embeddings = embed(self.encoder, self.corpus, self.data.rows, HOP_SECONDS)
+        data = self.data
+        material = Material(embeddings, data.labels, len(data.classes), data.folds[:1], data.task.id, None)
         protocol = Protocol(
             head="adam", unit="slice", standardise=False, train_sizes=sizes, replicas=replicas, steps=self.steps
         )

@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--freeze", choices=["none", "all"], default="none")
-    parser.add_argument("--precision", choices=["float32", "bf16"], default="bf16")
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
     options = parser.parse_args()
     training = Training(
         optimizer="adamw", steps=options.steps, batch_size=options.batch_size, precision=options.precision

@@ -18,17 +18,19 @@ from benchmark import provenance
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "torchaudio", "soundfile", "soxr")
 
 
-def alternate(baseline: Callable[[], Any], candidate: Callable[[], Any], repeats: int = 5) -> dict[str, Any]:
+def alternate(
+    baseline: Callable[[], Any], candidate: Callable[[], Any], repeats: int = 5, warm: bool = True
+) -> dict[str, Any]:
     """Median seconds of two functions that do the same work, timed in turns so that a drift of the machine hits both.
 
-    Each is called once untimed first. Which of the two goes first changes from round to round.
+    With ``warm`` each is called once untimed first. Which of the two goes first changes from round to round.
 
     Returns:
         ``baseline_s`` and ``candidate_s`` (medians), ``ratio`` (baseline / candidate: above 1 the candidate is faster),
         every time measured, and ``repeats``.
     """
     functions = {"baseline": baseline, "candidate": candidate}
-    for function in functions.values():
+    for function in functions.values() if warm else ():
         function()
     times: dict[str, list[float]] = {name: [] for name in functions}
     for round_ in range(repeats):

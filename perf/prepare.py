@@ -70,10 +70,9 @@ def bare(files: list[Path]) -> None:
 
 
 def prepared(dataset: Dataset, raw: Path, folder: Path, workers: int, standin: bool) -> None:
-    """A preparation from nothing: neither chunks nor corpus of an earlier one are there."""
-    for name in ("corpus", "cache"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    prepare(dataset, raw, folder / "corpus", RATE, workers, standin, folder / "cache")
+    """A preparation from nothing, in a folder of its own: what an earlier one left is not removed while the clock runs."""
+    new = Path(tempfile.mkdtemp(dir=folder))
+    prepare(dataset, raw, new / "corpus", RATE, workers, standin, new / "cache")
 
 
 def measure_speed(raw: Path, folder: Path, standin: bool) -> dict[str, object]:
@@ -105,7 +104,7 @@ def measure_memory(folder: Path) -> dict[str, object]:
         raw = folder / f"many-{clips}"
         raw.mkdir()
         ManyClips(clips).write_standin(raw, 0)
-        command = [sys.executable, "-m", "perf.prepare", "memory", str(raw), str(folder / "many")]
+        command = [sys.executable, "-m", "perf.prepare", "memory", str(raw), str(folder)]
         peaks[clips] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         shutil.rmtree(raw)
     return {

@@ -62,7 +62,7 @@ def main() -> None:
         epochs = alternate(items.train, whole.train, options.repeats)
         difference = compared(items.batches(), whole.batches())
     facts = {"device": options.device, "clips": options.batches * options.batch_size, "views_ratio": views["ratio"]}
-    report("pretraining_epoch", {**facts, "relative_difference": difference, **epochs})
+    report("pretraining_epoch", {**facts, "difference": difference, **epochs})
 
 
 class Way:
@@ -183,15 +183,15 @@ def spectrograms(corpus: Corpus, method: Simclr) -> list[Patch]:
 
 
 def compared(one: Iterator[Tensor], other: Iterator[Tensor]) -> dict[str, float]:
-    """Relative differences of statistics of the patches of two epochs."""
-    measures: dict[str, Callable[[Tensor], Tensor]] = {
-        "mean": lambda x: x.mean(),
+    """How far the patches of two epochs are apart: in means, in deviations of the second, and in spreads, as ratios less one."""
+    spreads: dict[str, Callable[[Tensor], Tensor]] = {
         "deviation": lambda x: x.std(),
         "frame_change": lambda x: x.diff(dim=-1).abs().mean(),
         "band_change": lambda x: x.diff(dim=-2).abs().mean(),
     }
     first, second = (torch.cat(list(epoch)) for epoch in (one, other))
-    return {name: abs(float(measure(first) / measure(second)) - 1) for name, measure in measures.items()}
+    means = {"mean_in_deviations": abs(float((first.mean() - second.mean()) / second.std()))}
+    return means | {name: abs(float(spread(first) / spread(second)) - 1) for name, spread in spreads.items()}
 
 
 def standin_corpus(folder: Path, workers: int) -> Corpus:

@@ -19,8 +19,8 @@ from tqdm import tqdm
 from benchmark.artifacts import Cache, atomic_path, content_hash, hash_file, write_json
 from benchmark.corpus.chunks import Source, code_version, decoded, sources
 from benchmark.corpus.shards import JOURNAL, ShardWriter
-from benchmark.corpus.splits import CHECKSUM, JOIN
-from benchmark.corpus.store import CLIPS, FORMAT, MANIFEST
+from benchmark.corpus.splits import JOIN
+from benchmark.corpus.store import CHECKSUM, CLIPS, FORMAT, MANIFEST
 from benchmark.errors import DataError
 from benchmark.records import Dataset
 from benchmark.workspace import Workspace

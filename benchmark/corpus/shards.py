@@ -7,7 +7,6 @@ samples back against their checksums, and goes on at the first clip that is not 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -15,15 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmark.artifacts import canonical_json, storage_errors
+from benchmark.artifacts import canonical_json, content_hash, storage_errors
 from benchmark.corpus.chunks import Decoded, Source
+from benchmark.corpus.store import checksum
 
 JOURNAL = "journal.jsonl"
-
-_CHECKSUM_BYTES = 8
-"""Two of two million different clips have the same checksum with a probability of one in ten million."""
-
-Bytes = memoryview | bytes
 
 
 class ShardWriter:
@@ -44,13 +39,11 @@ class ShardWriter:
         self._key = key
         self._shard_bytes = shard_bytes
         self._bytes = self._clips = 0  # of the present shard
-        self._stream = hashlib.blake2b(digest_size=16)
-        self._shard = self._stream  # the first shard is the stream so far: hashed once
 
     @property
     def content(self) -> str:
-        """Hash of all samples of all clips."""
-        return self._stream.hexdigest()
+        """Hash of all samples of all clips, by way of the clips' checksums."""
+        return content_hash(self.checksums)
 
     def resume(self, files: Sequence[Source]) -> int:
         """Take over those of the first ``files`` that an interrupted writer has finished; returns how many.
@@ -66,7 +59,10 @@ class ShardWriter:
             clip = self._stored(2 * samples)
             if checksum(clip) != expected:
                 break
-            self._count(clip, samples, clipped, expected)
+            if not self._fits(len(clip)):
+                self._close_shard()
+            self._note(len(clip), clipped)
+            self.checksums.append(expected)
             kept += len(line)
         with storage_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,25 +111,15 @@ class ShardWriter:
                     self._close_shard()
                     file = self._path().open("ab")
                 file.write(clip.audio.data)
-                self._note(clip.audio.data, len(clip.audio), clip.clipped)
+                self._note(clip.audio.nbytes, clip.clipped)
         finally:
             file.close()
 
-    def _note(self, clip: Bytes, samples: int, clipped: int) -> None:
-        self._stream.update(clip)
-        if self._shard is not self._stream:
-            self._shard.update(clip)
-        self._bytes += 2 * samples
+    def _note(self, size: int, clipped: int) -> None:
+        self._bytes += size
         self._clips += 1
-        self.samples.append(samples)
+        self.samples.append(size // 2)
         self.clipped.append(clipped)
-
-    def _count(self, clip: bytes, samples: int, clipped: int, found: str) -> None:
-        """Take a stored clip over as if it had just been written."""
-        if not self._fits(len(clip)):
-            self._close_shard()
-        self._note(clip, samples, clipped)
-        self.checksums.append(found)
 
     def _close_shard(self) -> None:
         """Wait until the disk holds the present shard, note it and begin the next."""
@@ -141,10 +127,8 @@ class ShardWriter:
         with storage_errors(path), path.open("r+b") as file:
             file.truncate(self._bytes)
             os.fsync(file.fileno())
-        digest = self._shard.hexdigest()
-        self.shards.append({"file": path.name, "bytes": self._bytes, "clips": self._clips, "hash": digest})
+        self.shards.append({"file": path.name, "bytes": self._bytes, "clips": self._clips})
         self._bytes = self._clips = 0
-        self._shard = hashlib.blake2b(digest_size=16)
 
     def _entries(self) -> Iterator[tuple[bytes, list[Any]]]:
         """Lines of a journal of our key, and what they say; it ends where a line was cut by a crash."""
@@ -189,8 +173,3 @@ class ShardWriter:
 
 def _line(value: Any) -> bytes:
     return canonical_json(value).encode() + b"\n"
-
-
-def checksum(clip: Bytes) -> str:
-    """What identifies a clip's samples in the clips table."""
-    return hashlib.blake2b(clip, digest_size=_CHECKSUM_BYTES).hexdigest()

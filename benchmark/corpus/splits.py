@@ -5,15 +5,16 @@ Everything here is a pure function of the clips table, the task and a seed, so a
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from benchmark.corpus.store import CHECKSUM
 from benchmark.errors import DataError
 from benchmark.records import Dataset, Task
 from benchmark.seeding import numpy_stream
@@ -24,9 +25,6 @@ Targets = NDArray[np.integer]
 
 JOIN = "|"
 """Between the classes in a cell of a multi-label column."""
-
-CHECKSUM = "checksum"
-"""Column of the clips table that identifies a clip's samples."""
 
 VALIDATION = 0.2
 """Share of each class's training clips that the inner validation part aims at."""
@@ -48,6 +46,30 @@ class Fold:
     test: Rows
     dropped: Rows
     """Clips of the official training part left out because their group also occurs in validation or test."""
+
+
+@dataclass(frozen=True)
+class TaskClips:
+    """A task's clips with their labels and divisions; ``labels`` and the rows of ``folds`` index ``clips``."""
+
+    task: Task
+    clips: pd.DataFrame
+    rows: Rows
+    """``(n,)`` rows of the corpus."""
+    labels: Targets
+    classes: tuple[str, ...]
+    folds: tuple[Fold, ...]
+
+
+def task_clips(record: Mapping[str, Any], corpus: pd.DataFrame) -> TaskClips:
+    """What of a corpus's clips table ``corpus`` a task takes, by a job's record of it: its fields and official ``classes``."""
+    fields = dict(record)
+    official = fields.pop("classes")
+    task = Task(**fields)
+    rows = selected(task, corpus)
+    clips = corpus.iloc[rows].reset_index(drop=True)
+    classes = present(task, official, clips)
+    return TaskClips(task, clips, rows, encode(task, classes, clips), classes, tuple(folds(task, clips, SPLIT_SEED)))
 
 
 def folds(task: Task, clips: pd.DataFrame, seed: int) -> list[Fold]:

@@ -90,7 +90,9 @@ def windows_only(corpus: Corpus, rows: Rows, encoder: Encoder, protocol: Protoco
 
 def unit_settings(protocol: Protocol) -> dict[str, Any]:
     """Of a protocol, what decides each unit: another train size or replica leaves those that are finished."""
-    return protocol.model_dump(mode="json", exclude={"version", "train_sizes", "replicas", "details", "unit"})
+    return protocol.model_dump(
+        mode="json", exclude={"version", "train_sizes", "replicas", "details", "unit", "variant"}
+    )
 
 
 def fine_tune(tuning: Tuning) -> list[Outcome]:
@@ -195,13 +197,15 @@ class _Unit:
         )
 
     def _selection(self, data: TrainingData) -> Selection:
-        """Of the weights with the best headline metric on the fold's validation clips."""
+        """Of the weights with the best headline metric on the fold's validation clips, or on those and its training clips."""
         problem, material = self.problem, self.tuning.material
-        labels = problem.labels[problem.valid]
+        with_train = self.tuning.protocol.select_on == "train_and_valid"
+        clips = np.union1d(problem.train, problem.valid) if with_train else problem.valid
+        labels = problem.labels[clips]
 
         def measure(encoder: Encoder, head: nn.Linear) -> float:
-            of_slice = self._probabilities(encoder, copy.deepcopy(head).cpu(), problem.valid)
-            of_clip = self.windows.clip_probabilities(self.windows.of(problem.valid), of_slice)
+            of_slice = self._probabilities(encoder, copy.deepcopy(head).cpu(), clips)
+            of_clip = self.windows.clip_probabilities(self.windows.of(clips), of_slice)
             return merit(material.metric, labels, of_clip)[0]
 
         return Selection(measure, self.tuning.protocol.select_every or data.steps_per_epoch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from benchmark.corpus.splits import SPLIT_SEED, encode, folds, present, selected
+from benchmark.corpus.splits import task_clips
 from benchmark.corpus.store import Corpus
 from benchmark.errors import DataError
 from benchmark.evaluation.contributions import contributions
@@ -16,7 +16,6 @@ from benchmark.evaluation.intra_knn import set_clips, vote
 from benchmark.jobs import ProbeJob
 from benchmark.pretraining.method import Method
 from benchmark.pretraining.probing import Predictions
-from benchmark.records import Task
 from benchmark.signal.projection import Projected
 from benchmark.workspace import Workspace
 
@@ -33,16 +32,10 @@ class IntraSetScore:
         if why := ref.corpus.absent or ref.missing:
             raise DataError(f"The probe on {ref.task} has no data: {why}; fetch it or drop the probe.")
         corpus = Corpus.open(self.workspace.corpus(ref.corpus.dataset, ref.corpus.rate), ref.corpus.fingerprint)
-        record = dict(ref.record)
-        official = record.pop("classes")
-        task = Task(**record)
-        rows = selected(task, corpus.clips)
-        clips = corpus.clips.iloc[rows].reset_index(drop=True)
-        classes = present(task, official, clips)
-        labels = encode(task, classes, clips)
-        test = set_clips(folds(task, clips, SPLIT_SEED))
-        self.corpus, self.rows, self.labels = corpus, rows[test], labels[test]
-        self.metric, self.n_classes = task.metric, len(classes)
+        found = task_clips(ref.record, corpus.clips)
+        test = set_clips(found.folds)
+        self.corpus, self.rows, self.labels = corpus, found.rows[test], found.labels[test]
+        self.metric, self.n_classes = found.task.metric, len(found.classes)
 
     def __call__(self, method: Method) -> tuple[float, Predictions]:
         """The task's metric, and a class for each of its test clips in the order of the corpus."""

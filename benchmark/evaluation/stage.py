@@ -27,7 +27,7 @@ from tqdm import tqdm
 from benchmark.artifacts import Cache, atomic_path, content_hash, hash_arrays, read_arrays, read_json, write_json
 from benchmark.columns import PREDICTION_COLUMNS
 from benchmark.config import Protocol
-from benchmark.corpus.splits import SPLIT_SEED, Fold, Targets, encode, folds, forbidden_rows, present, selected
+from benchmark.corpus.splits import TaskClips, forbidden_rows, task_clips
 from benchmark.corpus.store import Corpus
 from benchmark.distributed import decided, joined, world_size
 from benchmark.evaluation.cells import pack, unpack
@@ -48,7 +48,6 @@ from benchmark.jobs import CorpusRef, EvaluateJob, TaskRef
 from benchmark.launch import is_main
 from benchmark.pretraining.device import deterministic_torch
 from benchmark.pretraining.export import load_part, load_projection, probe_file
-from benchmark.records import Task
 from benchmark.signal.encoder import Encoder
 from benchmark.signal.projection import Projected
 from benchmark.workspace import Workspace
@@ -86,17 +85,10 @@ def not_run_because(job: EvaluateJob, run: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class _TaskData:
-    """A task's clips, splits and labels; rows of its folds index ``clips``."""
+class _TaskData(TaskClips):
+    """A task's clips as a job names them."""
 
     ref: TaskRef
-    task: Task
-    clips: pd.DataFrame
-    rows: Rows
-    """``(n,)`` rows of the corpus."""
-    labels: Targets
-    classes: tuple[str, ...]
-    folds: tuple[Fold, ...]
     flag: str
     """What every score on this task has to say of itself; empty where there is nothing."""
 
@@ -274,17 +266,18 @@ class Evaluation:
             cell.data.task.id,
             cell.protocol_name,
             cell.protocol,
-            variant=_variant(self.job.variant, step),
+            variant=_variant(self.job.variant, step, cell.protocol),
             weights=cell.part["weights"],
             data=cell.corpus.fingerprint,
         )
+        flag = "; ".join(filter(None, (cell.data.flag, _own_flag(cell.protocol))))
         for outcome in outcomes:
-            self.scores += score_rows(base, outcome, cell.material, cell.data.flag)
+            self.scores += score_rows(base, outcome, cell.material, flag)
             if step is not None or outcome.reason:
                 continue
             self.predictions.append(prediction_rows(base, outcome, cell.material, cell.data.clips))
             if cell.protocol.details:
-                self.details += detail_rows(base, outcome, cell.material, cell.data.flag)
+                self.details += detail_rows(base, outcome, cell.material, flag)
 
 
 @dataclass(frozen=True)
@@ -381,30 +374,27 @@ def _seen_by(part: dict[str, Any], protocols: dict[str, Protocol], data: _TaskDa
 
 
 def _task_data(ref: TaskRef, corpus: Corpus, transductive: bool, seen: list[pd.DataFrame]) -> _TaskData:
-    record = dict(ref.record)
-    official = record.pop("classes")
-    task = Task(**record)
-    rows = selected(task, corpus.clips)
-    clips = corpus.clips.iloc[rows].reset_index(drop=True)
-    classes = present(task, official, clips)
-    labels = encode(task, classes, clips)
-    chosen = tuple(folds(task, clips, SPLIT_SEED))
-    flag = _flag(clips, chosen, seen) if transductive else ""
-    return _TaskData(ref, task, clips, rows, labels, classes, chosen, flag)
+    found = task_clips(ref.record, corpus.clips)
+    flag = _flag(found, seen) if transductive else ""
+    return _TaskData(**vars(found), ref=ref, flag=flag)
 
 
-def _flag(clips: pd.DataFrame, folds: tuple[Fold, ...], seen: list[pd.DataFrame]) -> str:
+def _flag(data: TaskClips, seen: list[pd.DataFrame]) -> str:
     """What scores say whose encoder may have seen test clips: how many are known to have been."""
-    test = clips.iloc[np.unique(np.concatenate([fold.test for fold in folds]))]
+    test = data.clips.iloc[np.unique(np.concatenate([fold.test for fold in data.folds]))]
     leaked = int(forbidden_rows(test, seen).sum())
     return f"transductive: pre-training saw the source or the samples of {leaked} of {len(test)} test clips"
 
 
-def _variant(own: str, step: int | None) -> str:
-    """The run's variant, with the step of a snapshot in claims' notation."""
-    if step is None:
-        return own
-    return f"step={step}" if own == "default" else f"{own};step={step}"
+def _own_flag(protocol: Protocol) -> str:
+    """What scores say whose weights were chosen by clips that had trained them."""
+    return "weights chosen on training clips too" if protocol.select_on == "train_and_valid" else ""
+
+
+def _variant(own: str, step: int | None, protocol: Protocol) -> str:
+    """The run's variant and the protocol's, with the step of a snapshot in claims' notation."""
+    parts = ("" if own == "default" else own, protocol.variant, "" if step is None else f"step={step}")
+    return ";".join(filter(None, parts)) or "default"
 
 
 def _all_not_run(job: EvaluateJob, reason: str) -> list[Row]:
@@ -416,7 +406,9 @@ def _task_not_run(job: EvaluateJob, ref: TaskRef, reason: str) -> list[Row]:
     for name, protocol in job.protocols.items():
         if not _is_for(protocol, ref.task):
             continue
-        base = score_base(job, ref.task, name, protocol, variant=job.variant, weights="", data="")
+        base = score_base(
+            job, ref.task, name, protocol, variant=_variant(job.variant, None, protocol), weights="", data=""
+        )
         rows += not_run(base, protocol.train_sizes, reason, ref.record["metric"])
     return rows
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark import registry
 from benchmark.corpus.overlap import overlap, within
-from benchmark.corpus.splits import CHECKSUM
+from benchmark.corpus.store import CHECKSUM
 from benchmark.records import Dataset, Task
 
 TASK = Task(id="toy", title="Toy", dataset="toy", label="label", split_column="split")

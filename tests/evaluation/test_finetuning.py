@@ -160,6 +160,27 @@ def test_validation_clips_never_train_where_they_choose(
             data.sources[0].corpus.clip(int(tuning.rows[fold.valid[0]]))
 
 
+@pytest.mark.parametrize("select_on", ["valid", "train_and_valid"])
+def test_the_clips_that_choose_are_those_that_the_protocol_names(
+    select_on: str, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[set[int]] = []
+    original = finetuning._Unit._probabilities
+
+    def watched(self: Any, encoder: Encoder, head: nn.Linear, clips: Any) -> Any:
+        looked_at.append(set(clips.tolist()))
+        return original(self, encoder, head, clips)
+
+    monkeypatch.setattr(finetuning._Unit, "_probabilities", watched)
+    tuning = make(corpus, tmp_path, protocol(select="best_valid", select_every=4, select_on=select_on))
+    fine_tune(tuning)
+    for fold in tuning.material.folds:
+        train, valid, test = (set(rows.tolist()) for rows in (fold.train, fold.valid, fold.test))
+        expected = valid | train if select_on == "train_and_valid" else valid
+        assert [looked_at.pop(0) for _ in range(3)] == [expected, expected, test]
+    assert not looked_at
+
+
 def test_the_best_weights_are_copied_not_the_last(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,18 @@ def busy_workers() -> list[psutil.Process]:
     return found
 
 
+def only_busy_worker(ended: threading.Event) -> psutil.Process | None:
+    """The worker that waits for a lock, when all others are idle: one that has just written its cell is busy a moment longer."""
+    since, last = time.monotonic(), None
+    while not ended.wait(0.05):
+        busy = busy_workers()
+        if len(busy) != 1 or busy[0] != last:
+            since, last = time.monotonic(), busy[0] if len(busy) == 1 else None
+        elif time.monotonic() - since > 1:
+            return last
+    return None
+
+
 @contextmanager
 def killed_within(workspace: Workspace, key: str, others: int) -> Iterator[list[int]]:
     """Kill the worker that computes cell ``key`` when all others are done: until then the cell's lock is held.
@@ -56,11 +68,9 @@ def killed_within(workspace: Workspace, key: str, others: int) -> Iterator[list[
             started.set()
             while len(list((workspace.cache / "cells").glob("*.safetensors"))) < others and not ended.is_set():
                 time.sleep(0.05)
-            while not killed and not ended.is_set():
-                for process in busy_workers():
-                    process.send_signal(signal.SIGKILL)
-                    killed.append(process.pid)
-                time.sleep(0.05)
+            if (worker := only_busy_worker(ended)) is not None:
+                worker.send_signal(signal.SIGKILL)
+                killed.append(worker.pid)
             while not ended.is_set() and all(process.pid in killed for process in busy_workers()):
                 time.sleep(0.05)  # so that it is another worker that gets the lock
 

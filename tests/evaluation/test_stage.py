@@ -470,6 +470,15 @@ def test_fine_tuning_is_scored_beside_frozen_heads(workspace: Workspace) -> None
     assert outputs(workspace) == first
 
 
+def test_weights_chosen_on_training_clips_are_a_flagged_variant(workspace: Workspace) -> None:
+    changes = {"select": "best_valid", "select_on": "train_and_valid", "variant": "as_released"}
+    protocols = {"fine_tune": FINE_TUNE, "released": FINE_TUNE.model_copy(update=changes)}
+    evaluate(make_job(protocols=protocols, fine_tuning_code=dict.fromkeys(protocols, "f")), workspace)
+    said = scores(workspace).fillna("").groupby("protocol")[["variant", "reason"]].agg(set)
+    assert said.loc["released"].tolist() == [{"as_released"}, {"weights chosen on training clips too"}]
+    assert said.loc["fine_tune"].tolist() == [{"default"}, {""}]
+
+
 def test_the_code_behind_fine_tuning_is_in_the_key_of_its_cells_alone(workspace: Workspace) -> None:
     protocols = {"fine_tune": FINE_TUNE, "linear": LINEAR}
     evaluate(make_job(protocols=protocols, fine_tuning_code={"fine_tune": "f"}), workspace)

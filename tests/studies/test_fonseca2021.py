@@ -149,6 +149,21 @@ def test_evaluation_is_as_published(jobs: dict[str, tuple[PretrainJob, EvaluateJ
         assert protocol.start == ("random" if name == "scratch" else "pretrained")
 
 
+def test_the_released_validation_is_a_variant_and_nothing_else_differs(
+    jobs: dict[str, tuple[PretrainJob, EvaluateJob]],
+):
+    for run, name in (("fonseca_resnet18", "fine_tune"), ("fonseca_scratch_resnet18", "scratch")):
+        protocols = jobs[run][1].protocols
+        released, own = protocols[f"{name}_as_released"], protocols[name]
+        assert (released.variant, released.select_on, released.tasks) == (
+            "as_released",
+            "train_and_valid",
+            ("fsdnoisy18k_clean",),
+        )
+        changes = {"variant": "", "select_on": "valid", "tasks": own.tasks}
+        assert released.model_copy(update=changes) == own
+
+
 def test_data_are_as_published(paper: dict[str, Any]):
     dataset = registry.load("dataset", "fsdnoisy18k")
     stated = paper["datasets"]["fsdnoisy18k"]
