@@ -5,11 +5,11 @@ from __future__ import annotations
 import typer
 
 from benchmark import registry
-from benchmark.config import load_params
-from benchmark.corpus.splits import forbidden_rows, training_audio
+from benchmark.config import Training, load_params, validate
+from benchmark.corpus.splits import forbidden_rows, task_clips, training_audio
 from benchmark.corpus.status import archive_bytes, size
 from benchmark.corpus.store import Corpus
-from benchmark.jobs import CorpusRef, PretrainJob
+from benchmark.jobs import CorpusRef, EvaluateJob, PretrainJob, TaskRef
 from benchmark.plan import Planner, entries, profile_of
 from benchmark.studies import load_study, study_files
 from benchmark.workspace import Workspace, project_root
@@ -21,10 +21,14 @@ SUSTAINED = 50e12
 
 _READING = f"""encoder, trained: parameters. used, skipped: clips to train on, and clips left out because their recording is
 evaluated; before the data is prepared, the clips that its record expects. MiB: estimate of weights, gradients, Adam's moments
-and float32 activations. hours: one seed (and one fold, where a task's labels are used) at an assumed
-{SUSTAINED / 1e12:.0f} TFLOP/s."""
+and float32 activations. hours: pre-training of one seed (and one fold, where a task's labels are used) at an assumed
+{SUSTAINED / 1e12:.0f} TFLOP/s. tuning: hours of one seed's fine-tuning, all tasks, folds, train sizes and replicas together;
+an upper bound where sizes are smaller than full or data is absent."""
 
-_COLUMNS = "{:<24} {:>5} {:>11} {:>11} {:>8} {:>6} {:>8} {:>8} {:>8} {:>7}  "
+_COLUMNS = "{:<24} {:>5} {:>11} {:>11} {:>8} {:>6} {:>8} {:>8} {:>8} {:>7} {:>7}  "
+
+_PASSES = 3
+"""Operations of a training step in those of a forward pass: the backward pass costs two."""
 
 
 def listing(what: str, workspace: Workspace | None) -> list[Row]:
@@ -89,24 +93,27 @@ def show_plan(workspace: Workspace, study: str | None) -> None:
     if study is not None:
         load_study(workspace.root, study)
     typer.echo(
-        _COLUMNS.format("run", "seeds", "encoder", "trained", "steps", "batch", "used", "skipped", "MiB", "hours")
+        _COLUMNS.format(
+            "run", "seeds", "encoder", "trained", "steps", "batch", "used", "skipped", "MiB", "hours", "tuning"
+        )
         + "data"
     )
     seeds = {entry.family: len(entry.seeds) for entry in planner.entries}
-    for job in planner.pretrain_jobs():
+    for job, scored in zip(planner.pretrain_jobs(), planner.evaluate_jobs(), strict=True):
         if study in {None, job.study} and job.seed == params.seed:
-            typer.echo(_line(planner, job, seeds[job.run]))
+            typer.echo(_line(planner, job, scored, seeds[job.run]))
     typer.echo(_READING)
 
 
-def _line(planner: Planner, job: PretrainJob, seeds: int) -> str:
+def _line(planner: Planner, job: PretrainJob, scored: EvaluateJob, seeds: int) -> str:
     resolved, training = planner.resolved[job.run], job.training
     used, skipped = _clips(planner, job)
     steps = training.steps if training.steps is not None else (training.epochs or 0) * (used // training.batch_size)
     batch = training.batch_size if steps else 0
     windows = resolved.views * batch
     mebibytes = (16 * resolved.trained_parameters + 4 * windows * resolved.window_values) / 2**20
-    hours = 3 * resolved.window_flops * windows * steps / SUSTAINED / 3600  # the backward pass costs two forward passes
+    hours = _hours(_PASSES * resolved.window_flops * windows * steps)
+    tuning = _hours(resolved.window_flops * tuned_windows(scored, planner.workspace))
     data = "+".join(f"{ref.dataset}-{ref.rate}" for ref in job.sources) or "none"
     numbers = (
         f"{resolved.parameters:,}",
@@ -117,7 +124,40 @@ def _line(planner: Planner, job: PretrainJob, seeds: int) -> str:
         f"{skipped:,}",
     )
     reason = f"  not run: {job.reason}" if job.status == "not run" else ""
-    return _COLUMNS.format(job.run, seeds, *numbers, f"{mebibytes:,.0f}", f"{hours:.2f}") + data + reason
+    return (
+        _COLUMNS.format(job.run, seeds, *numbers, f"{mebibytes:,.0f}", f"{hours:.2f}", f"{tuning:.2f}") + data + reason
+    )
+
+
+def _hours(operations: float) -> float:
+    return operations / SUSTAINED / 3600
+
+
+def tuned_windows(job: EvaluateJob, workspace: Workspace) -> int:
+    """Forward passes of one window that a run's fine-tuning amounts to; a step's backward pass counts as two more."""
+    total = 0
+    for ref in job.tasks:
+        tuned = [p for p in job.protocols.values() if p.head == "fine_tune" and (not p.tasks or ref.task in p.tasks)]
+        folds = _training_clips(ref, workspace) if tuned else []
+        for protocol in tuned:
+            training = validate(Training, protocol.training, "training of a fine_tune protocol")
+            passes = 1 if protocol.freeze == "all" else _PASSES
+            units = len(protocol.train_sizes) * protocol.replicas
+            for clips in folds:
+                of_epochs = (training.epochs or 0) * clips
+                of_steps = (training.steps or 0) * training.batch_size
+                total += passes * units * (of_epochs or of_steps)
+    return total
+
+
+def _training_clips(ref: TaskRef, workspace: Workspace) -> list[int]:
+    """Clips that train, fold by fold; of absent data one fold, or one for each that the record names, of all its clips."""
+    if not ref.corpus.absent:
+        corpus = Corpus.open(workspace.corpus(ref.corpus.dataset, ref.corpus.rate), ref.corpus.fingerprint)
+        return [len(fold.train) for fold in task_clips(ref.record, corpus.clips).folds]
+    record = registry.load("dataset", ref.corpus.dataset)
+    folds = len(record.expected_splits) if ref.record["fold_column"] else 1
+    return [record.expected_clips] * max(folds, 1)
 
 
 def _clips(planner: Planner, job: PretrainJob) -> tuple[int, int]:
