@@ -54,7 +54,7 @@ def test_documents_name_files_and_commands_that_exist():
 
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     commands |= {str(group.name) for group in app.registered_groups}
-    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = document.read_text()
         for path in re.findall(
             r"`((?:docs|methods|tasks|tests|studies|perf|benchmark|results/published)/[\w/.]+\.\w+)`", text
