@@ -25,7 +25,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from benchmark.errors import ConfigError
 from benchmark.evaluation.metrics import Floats, Labels, Scores, Targets, mixed, occurring
@@ -62,6 +61,8 @@ def of_class_mean_accuracy(labels: Labels, predictions: Labels) -> Contributions
 
 def of_lwlrap(targets: Targets, scores: Scores) -> Contributions:
     """Precisions at a clip's labels, summed, and the number of its labels."""
+    from scipy.stats import rankdata
+
     credit = np.zeros(len(targets))
     for clip in np.flatnonzero(targets.any(axis=1)):
         own = scores[clip, targets[clip] > 0]
@@ -158,6 +159,8 @@ def _average_precision(positive: NDArray[np.bool_], scores: Floats) -> tuple[flo
 
 def _auc(positive: NDArray[np.bool_], scores: Floats) -> tuple[float, Floats]:
     """AUC of one class, and its derivative ``(n,)`` by the weight of each clip (the placements of DeLong et al. 1988)."""
+    from scipy.stats import rankdata
+
     n_positive = int(positive.sum())
     n_negative = len(positive) - n_positive
     everywhere, placement = rankdata(scores), np.empty(len(scores))
