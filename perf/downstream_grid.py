@@ -29,14 +29,14 @@ REPLICAS = 4
 class Downstream:
     """One encoder and ESC-10's first fold."""
 
-    def __init__(self, folder: Path, steps: int) -> None:
+    def __init__(self, folder: Path, steps: int, width: float) -> None:
         self.corpus = prepared_esc50(folder)
         record = {
             **asdict(registry.load("task", "esc10")),
             "classes": registry.load("dataset", "esc50").labels["category"],
         }
         self.data = task_clips(record, self.corpus.clips)
-        self.encoder = published_encoder()
+        self.encoder = published_encoder(width)
         self.steps = steps
 
     def outcomes(self, sizes: tuple[str | int, ...], replicas: int) -> list[Outcome]:
@@ -61,17 +61,26 @@ class Downstream:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=1000, help="of a head; published: 100,000")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument(
+        "--width", type=float, default=0.25, help="of the encoder; what is shared weighs more at full width"
+    )
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
-        downstream = Downstream(Path(folder), options.steps)
+        downstream = Downstream(Path(folder), options.steps, options.width)
         times = alternate(downstream.in_turn, downstream.together, options.repeats)
         cells = len(downstream.together())
     one = times["baseline_s"] / cells
     report(
         "downstream_grid",
-        {**times, "cells": cells, "grid_in_cells": times["candidate_s"] / one, "head_steps": options.steps},
+        {
+            **times,
+            "cells": cells,
+            "grid_in_cells": times["candidate_s"] / one,
+            "head_steps": options.steps,
+            "width": options.width,
+        },
     )
 
 

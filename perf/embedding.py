@@ -47,11 +47,11 @@ def prepared_esc50(folder: Path) -> Corpus:
     return Corpus.open(folder / "corpus")
 
 
-def published_encoder() -> Encoder:
-    """The CNN at full width with seeded initial weights, in evaluation mode."""
+def published_encoder(width: float = 1.0) -> Encoder:
+    """The CNN with seeded initial weights, at full width unless told otherwise, in evaluation mode."""
     encoder_class: type[Encoder] = registry.load("encoder", "tagliasacchi_cnn")
     with isolated_torch_seed(0, "perf", "encoder"):
-        return encoder_class(encoder_class.Config()).eval()
+        return encoder_class(encoder_class.Config(width=width)).eval()
 
 
 @torch.inference_mode()
