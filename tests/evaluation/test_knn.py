@@ -8,6 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from benchmark.errors import DataError
 from benchmark.evaluation import knn
 from benchmark.evaluation.knn import intra_set_knn, knn_grid, knn_predict, knn_shares
+from benchmark.seeding import torch_stream
 
 CLASSES = 3
 
@@ -130,3 +131,28 @@ def test_neighbours_of_several_classes_vote_for_each() -> None:
     train = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
     targets = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1]], np.uint8)
     np.testing.assert_allclose(knn_shares(train, targets, torch.tensor([[1.0, 0.05]]), 2), [[0.5, 1.0, 0.0]])
+
+
+@pytest.mark.parametrize("columns", [320, 323, 1000])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_nearest_are_those_of_a_whole_sort(columns: int, tied: bool) -> None:
+    generator = torch_stream(0, "nearest", columns)
+    similarity = torch.randn(50, columns, generator=generator)
+    if tied:
+        similarity = (4 * similarity).round() / 4
+        similarity[:, ::7] = -torch.inf
+    for k in (1, 5, 9):
+        values, order = similarity.sort(dim=1, descending=True, stable=True)
+        found, places = knn._nearest(similarity, k)
+        assert torch.equal(found, values[:, :k])
+        assert torch.equal(places, order[:, :k])
+        assert torch.equal(knn._largest(similarity, k)[0], values[:, :k])
+
+
+def test_long_rows_are_ranked_by_groups() -> None:
+    """A row of 320 columns has 40 groups of 8, of which 10 are few enough; here all that is large lies in five of them."""
+    similarity = torch.zeros(1, 320)
+    similarity[0, ::8] = torch.arange(40.0)
+    values, columns = knn._largest(similarity, 10)
+    assert values[0].tolist() == [39.0 - place for place in range(10)]
+    assert columns[0].tolist() == [312 - 8 * place for place in range(10)]
