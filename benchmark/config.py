@@ -272,7 +272,7 @@ class Study(Config):
         default_factory=dict,
         description="protocol -> protocol of the Untrained reference in normalised accuracy, which is always frozen",
     )
-    published_ids: dict[Literal["method", "encoder", "train_size"], dict[str, str]] = Field(
+    published_ids: dict[Literal["encoder", "train_size"], dict[str, str]] = Field(
         default_factory=dict,
         description="where published results name what the study runs otherwise: column -> id here -> id there",
     )

@@ -160,7 +160,6 @@ def declared(evaluations: list[EvaluateJob], settings: Any) -> Iterator[tuple[st
         tasks = {ref.task for ref in job.tasks}
         normalised = study.runs[job.run].supervised.keys()
         tasks |= {name for name, members in settings.task_groups.items() if set(members) <= tasks}
-        method = ids["method"].get(job.method, job.method)
         encoder = ids["encoder"].get(job.encoder, job.encoder)
         for task, (name, protocol) in product(tasks, job.protocols.items()):
             metrics = ["accuracy"]
@@ -168,7 +167,7 @@ def declared(evaluations: list[EvaluateJob], settings: Any) -> Iterator[tuple[st
                 metrics.append("normalized_accuracy")
             for size, metric in product(protocol.train_sizes, metrics):
                 label = ids["train_size"].get(str(size), str(size))
-                yield method, encoder, job.pretrain_dataset, job.variant, task, name, label, metric
+                yield job.method, encoder, job.pretrain_dataset, job.variant, task, name, label, metric
 
 
 def test_every_printed_number_is_a_declared_score(evaluations: list[EvaluateJob]):

@@ -170,7 +170,7 @@ def _largest(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if n_groups < 4 * k:
         return similarity.topk(k, dim=1)
     grouped = n_groups * _GROUP
-    best = similarity[:, :grouped].unflatten(1, (_GROUP, n_groups)).amax(1).topk(k, dim=1, sorted=False).indices
+    best = similarity[:, :grouped].reshape(-1, _GROUP, n_groups).amax(1).topk(k, dim=1, sorted=False).indices
     offsets = torch.arange(0, grouped, n_groups, device=similarity.device)
     rest = torch.arange(grouped, similarity.shape[1], device=similarity.device).expand(len(similarity), -1)
     columns = torch.cat([(best[:, :, None] + offsets).flatten(1), rest], 1)

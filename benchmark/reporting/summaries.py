@@ -65,12 +65,9 @@ class _Builder:
         )
 
     def _printed(self, run: str, column: SummaryColumn) -> str:
-        ids = self.study.published_ids
-        method = self.study.runs[run].method
-        size = str(column.train_size)
-        result = self.published.get(
-            (ids.get("method", {}).get(method, method), column.protocol, ids.get("train_size", {}).get(size, size))
-        )
+        spec, size = self.study.runs[run], str(column.train_size)
+        size = self.study.published_ids.get("train_size", {}).get(size, size)
+        result = self.published.get((spec.reported_as or spec.method, column.protocol, size))
         if result is None:
             return ""
         return f"published {result.value:.2f}" + (f" ± {result.uncertainty:.2f}" if result.uncertainty else "")

@@ -10,7 +10,7 @@ from benchmark.artifacts import read_json
 
 FILE = "published_ids.json"
 PublishedIds = dict[str, dict[str, dict[str, str]]]
-"""Study -> column (method, encoder or train_size) -> id here -> id there."""
+"""Study -> column (encoder or train_size) -> id here -> id there."""
 
 
 def read_published_ids(folder: Path) -> PublishedIds:
