@@ -9,7 +9,7 @@ ifdef DATA
 export BENCHMARK_DATA := $(abspath $(DATA))
 endif
 
-.PHONY: setup repro test test-fast lint format perf lock clean
+.PHONY: setup repro test test-pipeline test-fast lint format perf lock clean
 
 setup: $(STAMP)
 
@@ -26,7 +26,11 @@ repro: $(STAMP)
 	dvc repro --keep-going
 
 test: $(STAMP)
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-fail-under=90
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/pipeline --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+# Small projects taken through DVC: edited, killed, resumed, compared.
+test-pipeline: $(STAMP)
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/pipeline
 
 test-fast: $(STAMP)
 	python -m pytest -m "not slow"
