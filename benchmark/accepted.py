@@ -10,7 +10,8 @@ from benchmark.artifacts import content_hash, hash_file, read_json, write_json, 
 from benchmark.columns import SCORE_COLUMNS
 from benchmark.errors import ReferenceRunError
 from benchmark.jobs import ReportJob, read_job
-from benchmark.provenance import commit, host, versions
+from benchmark.provenance import commit, committed_text, host, versions
+from benchmark.selection import differs_in_selection_alone
 from benchmark.statistics.differences import Snapshot
 from benchmark.statistics.inputs import read_table, scores_folder
 from benchmark.statistics.movements import inconsistent_runs
@@ -20,6 +21,7 @@ from benchmark.workspace import Workspace
 
 COPIED = ("scores/scores.csv", "scores/summary.csv", "scores/provenance.json", "metrics.json")
 """Files of a profile's results that a reference holds; the record of how it came about is ``accepted.json``."""
+PARAMS = "params.yaml"
 OWN_CHANGES = ("results/reference", "dvc.lock")
 """Tracked files that accepting and running write themselves: they make no tree dirty."""
 
@@ -94,7 +96,7 @@ def accept(workspace: Workspace, allow_dirty: bool = False) -> list[str]:
         ReferenceRunError: scores are missing or were not run, belong to other weights, or the tree has uncommitted changes.
         StaleArtifactError, CorruptArtifactError: the results are missing or damaged.
     """
-    state = commit(workspace.root, ignoring=OWN_CHANGES)
+    state = commit(workspace.root, ignoring=_own_changes(workspace.root))
     if not allow_dirty and (state == "unknown" or state.endswith("+changes")):
         why = "is not a git checkout" if state == "unknown" else "has uncommitted changes"
         raise ReferenceRunError(
@@ -120,6 +122,15 @@ def accept(workspace: Workspace, allow_dirty: bool = False) -> list[str]:
     mine = {*COPIED, "accepted.json", "tolerance.csv", "tolerance.json"}
     others = (str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
     return sorted(set(others) - mine)
+
+
+def _own_changes(root: Path) -> tuple[str, ...]:
+    """Paths whose changes make no tree dirty: ``params.yaml`` too, where another profile was selected and no more."""
+    committed, file = committed_text(root, PARAMS), root / PARAMS
+    selected = (
+        committed is not None and file.exists() and differs_in_selection_alone(committed, file.read_text("utf-8"))
+    )
+    return (*OWN_CHANGES, PARAMS) if selected else OWN_CHANGES
 
 
 def _require_complete(workspace: Workspace, current: Snapshot) -> None:

@@ -33,6 +33,14 @@ def commit(root: Path, ignoring: Sequence[str] = ()) -> str:
         return "unknown"
 
 
+def committed_text(root: Path, path: str) -> str | None:
+    """A file as the checkout's commit holds it; None where it holds none."""
+    try:
+        return _git(root, "show", f"HEAD:./{path}")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 def machine() -> dict[str, Any]:
     """Operating system, processor and cores of this machine."""
     return {"system": platform.system(), "processor": _processor(), "cores": os.cpu_count() or 0}

@@ -13,6 +13,8 @@ from benchmark.config import load_params
 from benchmark.errors import ConfigError
 from benchmark.plan import active_stages
 
+_SELECTED = ("profile", "active")
+
 
 def select_profile(root: Path, name: str, only: Sequence[str] = ()) -> bool:
     """Make ``dvc repro`` run the profile ``name``, or ``only`` some studies of it; True where ``params.yaml`` had to change.
@@ -34,6 +36,13 @@ def select_profile(root: Path, name: str, only: Sequence[str] = ()) -> bool:
     if new != old:
         write_text(file, new)
     return new != old
+
+
+def differs_in_selection_alone(text: str, other: str) -> bool:
+    """Whether two texts of ``params.yaml`` say the same but for what :func:`select_profile` writes."""
+    for key in _SELECTED:
+        text, other = _replaced(text, key, ""), _replaced(other, key, "")
+    return text.strip() == other.strip()
 
 
 def _replaced(text: str, key: str, block: str) -> str:

@@ -84,6 +84,19 @@ def test_a_changed_tree_is_refused_but_for_the_reference_itself(workspace: Works
     assert read_json(reference_folder(workspace) / "accepted.json")["commit"].endswith("+changes")
 
 
+def test_another_selected_profile_is_no_change_of_the_tree(workspace: Workspace):
+    file = workspace.root / "params.yaml"
+    file.write_text("profile: [a]\nactive:\n  runs: [one,\n    two]\nseed: 0  # kept\n")
+    git(workspace.root, "add", "-f", "params.yaml")
+    git(workspace.root, "commit", "--quiet", "-m", "params")
+    file.write_text("profile: [b]\nactive:\n  runs: [three]\nseed: 0  # kept\n")
+    accept(workspace)
+    assert not read_json(reference_folder(workspace) / "accepted.json")["commit"].endswith("+changes")
+    file.write_text("profile: [b]\nactive:\n  runs: [three]\nseed: 1  # kept\n")
+    with pytest.raises(ReferenceRunError, match="uncommitted changes"):
+        accept(workspace)
+
+
 def test_incomplete_scores_are_refused(workspace: Workspace, tmp_path: Path):
     with pytest.raises(ReferenceRunError, match=r"late-0 on esc10 for one \(dataset esc50 is absent\)"):
         accept(made(tmp_path / "late", default_runs()))
