@@ -50,7 +50,9 @@ def test_without_runs_every_claim_says_so(checkout: Path):
 
 
 def test_scores_of_a_smaller_profile_make_proxies(checkout: Path):
-    shutil.copytree(ROOT / "results" / "reference" / "mini" / "transfer" / "scores", checkout / "results" / "mini" / "scores")
+    shutil.copytree(
+        ROOT / "results" / "reference" / "mini" / "transfer" / "scores", checkout / "results" / "mini" / "scores"
+    )
     binding = {
         "because": "a small encoder on ESC-10",
         "study": "transfer",
