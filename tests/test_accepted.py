@@ -19,7 +19,7 @@ from benchmark.workspace import Workspace
 from tests.statistics.accepted_runs import TOLERANCE
 from tests.statistics.synthetic import Run, default_runs, write_workspace
 
-ROOT = Path(__file__).parent.parent
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 
 
 def git(root: Path, *words: str) -> None:
@@ -133,15 +133,15 @@ def test_no_reference_is_one_clear_sentence(workspace: Workspace):
 
 
 @pytest.mark.parametrize(
-    "profile", sorted(path.name for path in (ROOT / "results" / "reference").iterdir() if path.is_dir())
+    "folder", sorted(str(file.parent.relative_to(REFERENCE)) for file in REFERENCE.rglob("accepted.json"))
 )
-def test_every_reference_of_the_project_is_readable_and_equals_itself(profile: str, tmp_path: Path):
-    shutil.copytree(ROOT / "results" / "reference" / profile, tmp_path / "copy")
+def test_every_reference_of_the_project_is_readable_and_equals_itself(folder: str, tmp_path: Path):
+    shutil.copytree(REFERENCE / folder, tmp_path / "copy")
     accepted, tolerance = read_accepted(tmp_path / "copy")
     found = compare(accepted, accepted, tolerance)
     assert found.failures == []
     assert found.cells > 100
-    if profile == "sandbox":
+    if folder == "sandbox":
         assert tolerance != Tolerance()
 
 
