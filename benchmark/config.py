@@ -132,6 +132,15 @@ class Protocol(Config):
     )
     encoder_lr: Positive = Field(1.0, description="fine_tune: factor on the learning rate of the whole encoder")
 
+    def is_for(self, task: str) -> bool:
+        """Whether it scores the task, where a run is evaluated on it."""
+        return not self.tasks or task in self.tasks
+
+    @property
+    def tuning(self) -> Training:
+        """The optimisation of a fine_tune head, complete once the plan has resolved it."""
+        return validate(Training, self.training, "training of a fine_tune protocol")
+
     @model_validator(mode="after")
     def _fine_tuning(self) -> Protocol:
         """Settings that the head would not read are refused: they would be believed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from benchmark import registry
-from benchmark.config import Training, load_params, validate
+from benchmark.config import load_params
 from benchmark.corpus.splits import forbidden_rows, task_clips, training_audio
 from benchmark.corpus.status import archive_bytes, size
 from benchmark.corpus.store import Corpus
@@ -137,10 +137,10 @@ def tuned_windows(job: EvaluateJob, workspace: Workspace) -> int:
     """Forward passes of one window that a run's fine-tuning amounts to; a step's backward pass counts as two more."""
     total = 0
     for ref in job.tasks:
-        tuned = [p for p in job.protocols.values() if p.head == "fine_tune" and (not p.tasks or ref.task in p.tasks)]
+        tuned = [p for p in job.protocols.values() if p.head == "fine_tune" and p.is_for(ref.task)]
         folds = _training_clips(ref, workspace) if tuned else []
         for protocol in tuned:
-            training = validate(Training, protocol.training, "training of a fine_tune protocol")
+            training = protocol.tuning
             passes = 1 if protocol.freeze == "all" else _PASSES
             units = len(protocol.train_sizes) * protocol.replicas
             for clips in folds:
@@ -153,8 +153,7 @@ def tuned_windows(job: EvaluateJob, workspace: Workspace) -> int:
 def _training_clips(ref: TaskRef, workspace: Workspace) -> list[int]:
     """Clips that train, fold by fold; of absent data one fold, or one for each that the record names, of all its clips."""
     if not ref.corpus.absent:
-        corpus = Corpus.open(workspace.corpus(ref.corpus.dataset, ref.corpus.rate), ref.corpus.fingerprint)
-        return [len(fold.train) for fold in task_clips(ref.record, corpus.clips).folds]
+        return [len(fold.train) for fold in task_clips(ref.record, _corpus(workspace, ref.corpus).clips).folds]
     record = registry.load("dataset", ref.corpus.dataset)
     folds = len(record.expected_splits) if ref.record["fold_column"] else 1
     return [record.expected_clips] * max(folds, 1)
@@ -162,14 +161,14 @@ def _training_clips(ref: TaskRef, workspace: Workspace) -> list[int]:
 
 def _clips(planner: Planner, job: PretrainJob) -> tuple[int, int]:
     """Clips that the run may train on and those forbidden to it; those that the record expects where the data is absent."""
-    evaluated = [_corpus(planner, ref).clips for ref in job.excluded]
+    evaluated = [_corpus(planner.workspace, ref).clips for ref in job.excluded]
     used = skipped = 0
     heard = registry.load("task", job.audio_of) if job.audio_of else None
     for ref in job.sources:
         if ref.absent:
             used += (heard and heard.expected_training) or registry.load("dataset", ref.dataset).expected_clips
             continue
-        clips = _corpus(planner, ref).clips
+        clips = _corpus(planner.workspace, ref).clips
         forbidden = forbidden_rows(clips, evaluated)
         if heard:
             forbidden |= ~training_audio(heard, clips, [registry.load("task", task) for task in job.unseen])
@@ -178,5 +177,5 @@ def _clips(planner: Planner, job: PretrainJob) -> tuple[int, int]:
     return used, skipped
 
 
-def _corpus(planner: Planner, ref: CorpusRef) -> Corpus:
-    return Corpus.open(planner.workspace.corpus(ref.dataset, ref.rate), ref.fingerprint)
+def _corpus(workspace: Workspace, ref: CorpusRef) -> Corpus:
+    return Corpus.open(workspace.corpus(ref.dataset, ref.rate), ref.fingerprint)

@@ -77,7 +77,7 @@ class Tuning:
     @property
     def training(self) -> Training:
         """The optimisation."""
-        return validate(Training, self.protocol.training, "training of a fine_tune protocol")
+        return self.protocol.tuning
 
 
 def windows_only(corpus: Corpus, rows: Rows, encoder: Encoder, protocol: Protocol) -> Embeddings:

@@ -146,7 +146,7 @@ class Evaluation:
             found: dict[str, _Embedded] = {}
             cells = []
             for (protocol_name, protocol), data in product(protocols.items(), tasks):
-                if not _is_for(protocol, data.task.id):
+                if not protocol.is_for(data.task.id):
                     continue
                 if protocol.head == "fine_tune":
                     cells.append(self._tuned_cell(part, record, encoder, corpus, data, protocol_name, protocol))
@@ -358,10 +358,6 @@ def _fine_tuning() -> Any:
     return importlib.import_module("benchmark.evaluation.finetuning")
 
 
-def _is_for(protocol: Protocol, task: str) -> bool:
-    return not protocol.tasks or task in protocol.tasks
-
-
 def _seen_by(part: dict[str, Any], protocols: dict[str, Protocol], data: _TaskData) -> _TaskData:
     """The clips that scoring a part takes: of one that brings its own classifier, its fold's test clips alone."""
     if part["fold"] is None or any(protocol.head != "own" for protocol in protocols.values()):
@@ -404,7 +400,7 @@ def _all_not_run(job: EvaluateJob, reason: str) -> list[Row]:
 def _task_not_run(job: EvaluateJob, ref: TaskRef, reason: str) -> list[Row]:
     rows: list[Row] = []
     for name, protocol in job.protocols.items():
-        if not _is_for(protocol, ref.task):
+        if not protocol.is_for(ref.task):
             continue
         base = score_base(
             job, ref.task, name, protocol, variant=_variant(job.variant, None, protocol), weights="", data=""

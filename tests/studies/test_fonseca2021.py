@@ -51,7 +51,7 @@ def declared(jobs: dict[str, tuple[PretrainJob, EvaluateJob]]) -> pd.DataFrame:
     rows = []
     for _, job in jobs.values():
         for ref, (name, protocol) in product(job.tasks, job.protocols.items()):
-            if not protocol.tasks or ref.task in protocol.tasks:
+            if protocol.is_for(ref.task):
                 rows.append(
                     (
                         job.method,
