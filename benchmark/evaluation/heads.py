@@ -8,13 +8,15 @@ own seed, so what it learns depends on its seed and its training set, never on t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import ceil, sqrt
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.optim.adam import adam
 
 from benchmark.evaluation.linear import LinearClassifiers, Link, Rows, TrainingSet, link_of, statistics
 from benchmark.seeding import numpy_stream
@@ -139,8 +141,8 @@ def _train(weight: Tensor, bias: Tensor, minibatches: _Minibatches, lr: float, l
     The gradient of cross entropy by the logits is the softmax minus the one-hot label, and of binary cross entropy the
     sigmoid minus the target, so no graph is recorded.
     """
-    weight.grad, bias.grad = torch.zeros_like(weight), torch.zeros_like(bias)
-    optimiser = torch.optim.Adam([weight, bias], lr=lr, fused=True)
+    gradients = [torch.zeros_like(weight), torch.zeros_like(bias)]
+    adam_step = _adam([weight, bias], gradients, lr)
     for batch, labels in minibatches:
         logits = torch.baddbmm(bias[:, None], batch, weight.mT)
         if link == "softmax":
@@ -149,9 +151,21 @@ def _train(weight: Tensor, bias: Tensor, minibatches: _Minibatches, lr: float, l
         else:
             error = logits.sigmoid_().sub_(labels)
             error /= batch.shape[1] * labels.shape[2]
-        torch.bmm(error.mT, batch, out=weight.grad)
-        torch.sum(error, 1, out=bias.grad)
-        optimiser.step()
+        torch.bmm(error.mT, batch, out=gradients[0])
+        torch.sum(error, 1, out=gradients[1])
+        adam_step()
+
+
+def _adam(parameters: list[Tensor], gradients: list[Tensor], lr: float) -> Callable[[], None]:
+    """One step of ``torch.optim.Adam(parameters, lr, fused=True)`` a call, from what ``gradients`` hold by then.
+
+    The class loads the compiler of graphs with its first use, two seconds that most evaluations would spend on nothing else.
+    """
+    means, squares = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
+    counts = [torch.zeros((), device=parameter.device) for parameter in parameters]
+    step = partial(adam, parameters, gradients, means, squares, [], counts, fused=True)
+    defaults = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}
+    return partial(step, lr=lr, amsgrad=False, maximize=False, **defaults)
 
 
 def _initial_batch(seeds: Sequence[int], features: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:

@@ -21,13 +21,14 @@ def deterministic_torch(machine: Machine) -> Iterator[torch.device]:
     """
     device = _device(machine)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for to be deterministic
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(machine.threads)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which also loads the compiler of graphs: two seconds a stage for what is not used.
+    torch.set_deterministic_debug_mode("error")
     try:
         yield device
     finally:
-        torch.use_deterministic_algorithms(strict)
+        torch.set_deterministic_debug_mode(mode)
         torch.set_num_threads(threads)
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +54,22 @@ def fit(features: Tensor, sets: list[TrainingSet], seeds: list[int], standardise
 
 def cross_entropy(classifiers: LinearClassifiers, features: Tensor, labels: np.ndarray) -> float:
     return float(nn.functional.cross_entropy(logits(classifiers, features)[0], torch.from_numpy(labels)))
+
+
+def test_training_heads_loads_no_graph_compiler() -> None:
+    """Loading it takes longer than training the heads of most stages."""
+    code = (
+        "import sys, numpy, torch\n"
+        "from benchmark.config import Machine\n"
+        "from benchmark.evaluation.heads import fit_heads\n"
+        "from benchmark.evaluation.linear import TrainingSet\n"
+        "from benchmark.pretraining.device import deterministic_torch\n"
+        "training = TrainingSet(numpy.arange(8), numpy.arange(8) % 2)\n"
+        "with deterministic_torch(Machine()):\n"
+        "    fit_heads(torch.rand(8, 3), [training], [0], 2, lr=0.1, steps=2, batch_size=4, standardise=True)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("standardise", [True, False])
