@@ -118,6 +118,8 @@ def _imports(module: str) -> frozenset[str]:
 
 def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):  # most nodes, and an import is a statement
+            continue
         if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
             continue
         yield child
