@@ -14,7 +14,6 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,10 +22,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmark import registry
 from benchmark.config import Machine
-from benchmark.corpus.prepare import prepare
-from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import Corpus
 from benchmark.pretraining.data import Source, TrainingData
 from benchmark.pretraining.device import deterministic_torch
@@ -37,6 +33,7 @@ from benchmark.signal.frontend import FONSECA2021
 from methods._losses import nt_xent
 from methods.simclr import Simclr, SimclrConfig
 from perf.measure import alternate, report
+from perf.training_step import standin_corpus
 
 RATE, FRAMES = 22_050, 101
 Patch = NDArray[np.float32]
@@ -56,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = Machine(device=options.device, threads=options.threads)
     with tempfile.TemporaryDirectory() as folder, deterministic_torch(machine) as device:
-        corpus = standin_corpus(Path(folder), options.threads)
+        corpus = standin_corpus(Path(folder), options.threads, RATE)
         whole, items = WholeBatches(corpus, options, device), PerItem(corpus, options, device)
         views = alternate(items.views, whole.views, options.repeats)
         epochs = alternate(items.train, whole.train, options.repeats)
@@ -192,14 +189,6 @@ def compared(one: Iterator[Tensor], other: Iterator[Tensor]) -> dict[str, float]
     first, second = (torch.cat(list(epoch)) for epoch in (one, other))
     means = {"mean_in_deviations": abs(float((first.mean() - second.mean()) / second.std()))}
     return means | {name: abs(float(spread(first) / spread(second)) - 1) for name, spread in spreads.items()}
-
-
-def standin_corpus(folder: Path, workers: int) -> Corpus:
-    """ESC-50's stand-in, prepared."""
-    dataset: Any = registry.load("dataset", "esc50")
-    ensure_standin(dataset, folder / "raw")
-    prepare(dataset, folder / "raw", folder / "corpus", RATE, workers, standin=True, cache=folder / "cache")
-    return Corpus.open(folder / "corpus")
 
 
 if __name__ == "__main__":

@@ -124,11 +124,11 @@ def data(corpus: Corpus, method: Simclr, training: Training, device: torch.devic
     return TrainingData([source], method.crops(), training.batch_size, seed=0, run="perf", device=device)
 
 
-def standin_corpus(folder: Path, workers: int) -> Corpus:
+def standin_corpus(folder: Path, workers: int, rate: int = RATE) -> Corpus:
     """ESC-50's stand-in, prepared."""
     dataset = registry.load("dataset", "esc50")
     ensure_standin(dataset, folder / "raw")
-    prepare(dataset, folder / "raw", folder / "corpus", RATE, workers, standin=True, cache=folder / "cache")
+    prepare(dataset, folder / "raw", folder / "corpus", rate, workers, standin=True, cache=folder / "cache")
     return Corpus.open(folder / "corpus")
 
 
