@@ -90,8 +90,9 @@ class StudyResults:
 
 
 def headline(study: Study, runs: Container[str]) -> TableSpec | None:
-    """The study's first table of accuracies that is shown, which findings, metrics and plots are about; None without one."""
-    return next((table for table in shown_tables(study, runs).values() if table.value == "accuracy"), None)
+    """The study's first shown table of accuracies that is no control: what findings, metrics and plots are about; None without one."""
+    tables = shown_tables(study, runs).values()
+    return next((table for table in tables if table.value == "accuracy" and not _is_control(study, table)), None)
 
 
 def shown_tables(study: Study, runs: Container[str]) -> dict[str, TableSpec]:
@@ -105,6 +106,12 @@ def shown(study: Study, rows: Sequence[str], runs: Container[str]) -> bool:
     """Whether a profile with the ``runs`` has something to show among ``rows``: a run with a reference, where there are such."""
     own = [row for row in rows if study.runs[row].untrained] or rows
     return any(row in runs for row in own)
+
+
+def _is_control(study: Study, table: TableSpec) -> bool:
+    """Whether a table is of classifiers that learned shuffled labels."""
+    named = table.protocol.values() if isinstance(table.protocol, dict) else [table.protocol]
+    return all(study.protocols[name].shuffled_labels for name in named)
 
 
 def cell_key(table: TableSpec, run: str, task: str) -> CellKey:
