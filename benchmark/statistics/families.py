@@ -90,7 +90,7 @@ class StudyResults:
 
 
 def headline(study: Study, runs: Container[str]) -> TableSpec | None:
-    """The study's first shown table of accuracies that is no control: what findings, metrics and plots are about; None without one."""
+    """The study's first shown table of accuracies that is no control, which findings, metrics and plots are about, or None."""
     tables = shown_tables(study, runs).values()
     return next((table for table in tables if table.value == "accuracy" and not _is_control(study, table)), None)
 
