@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
 
 from benchmark.corpus.store import CHECKSUM
 from benchmark.errors import DataError
 from benchmark.records import Dataset, Task
 from benchmark.seeding import numpy_stream
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Rows = NDArray[np.int64]
 Targets = NDArray[np.integer]
@@ -321,6 +323,8 @@ def _inner_split(
     names = sorted({name for of_clip in _names(task, own) for name in of_clip})
     clip, number = _pairs(task, own, {name: index for index, name in enumerate(names)})
     places = (group_of[clip], number)
+    from scipy import sparse  # loads for a tenth of a second, which every stage would pay
+
     counts = sparse.csr_array((np.ones(len(clip), np.int64), places), shape=(len(group_names), len(names)))
     few = np.bincount(counts.indices, minlength=len(names)) < 2
     if few.any() and task.kind != "multi":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 Labels = NDArray[np.integer]
 Floats = NDArray[np.float64]
@@ -118,6 +117,8 @@ def macro_auc(targets: Targets, scores: Scores) -> float:
 
 def dprime(auc: float) -> float:
     """d' = sqrt(2) times the standard normal quantile of an AUC; of the class mean of the AUCs (wang2021, section 4.2)."""
+    from scipy.special import ndtri
+
     return float(np.sqrt(2.0) * ndtri(auc))
 
 
