@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils import deterministic
 
 from benchmark.config import Machine
 from benchmark.errors import ConfigError
@@ -12,6 +13,8 @@ def test_threads_and_determinism_hold_inside_and_are_restored() -> None:
         assert device == torch.device("cpu")
         assert torch.get_num_threads() == before + 1
         assert torch.are_deterministic_algorithms_enabled()
+        assert not deterministic.fill_uninitialized_memory
+    assert deterministic.fill_uninitialized_memory
     assert torch.get_num_threads() == before
     assert not torch.are_deterministic_algorithms_enabled()
 
