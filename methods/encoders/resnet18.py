@@ -22,6 +22,26 @@ class ResNet18Config(LogMelEncoderConfig):
     frames: Count = Field(101, description="1 s (§2)")
 
 
+_FEW = 16
+"""Channels below which a strided 1 x 1 convolution is not left to oneDNN."""
+
+
+class _Pointwise(nn.Conv2d):
+    """A strided 1 x 1 convolution, as an unstrided one of the pixels that it sees.
+
+    Of fewer than 16 channels (8 without AVX-512) oneDNN's weight gradient of the strided one writes past its buffer, as its issue
+    6035 says: the gradient is wrong, the process crashes, or its threads wait for each other for ever.
+    """
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__(before, after, 1, bias=False)
+        self.every = stride
+
+    def forward(self, image: Tensor) -> Tensor:
+        """``(B, before, H, W)`` to ``(B, after, H / stride, W / stride)``."""
+        return super().forward(image[..., :: self.every, :: self.every])
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut, which is projected where the shape changes."""
 
@@ -36,7 +56,10 @@ class BasicBlock(nn.Module):
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != after:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+            strided = (
+                _Pointwise(before, after, stride) if before < _FEW else nn.Conv2d(before, after, 1, stride, bias=False)
+            )
+            self.shortcut = nn.Sequential(strided, nn.BatchNorm2d(after))
 
     def forward(self, image: Tensor) -> Tensor:
         """``(B, before, H, W)`` to ``(B, after, H / stride, W / stride)``."""

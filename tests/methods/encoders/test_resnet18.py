@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from methods.encoders.resnet18 import ResNet18, ResNet18Config
+from methods.encoders.resnet18 import BasicBlock, ResNet18, ResNet18Config
 
 
 def test_published_size_and_final_map() -> None:
@@ -37,3 +37,24 @@ def test_embedding_is_the_average_of_the_map() -> None:
     encoder = ResNet18(ResNet18Config(width=0.125)).eval()
     patch = torch.randn(2, 96, 101, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(encoder.embed(patch), encoder.feature_map(patch).flatten(2).mean(dim=2))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("before", [2, 4, 8, 16])
+def test_shortcuts_of_few_channels_have_the_gradients_of_float64(before: int) -> None:
+    """oneDNN's kernel for the weights of a strided 1 x 1 convolution gives others there, crashes or never ends."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        convolution = BasicBlock(before, 2 * before, 2).to(memory_format=torch.channels_last).shortcut[0]
+        image = torch.randn(64, before, 24, 26).to(memory_format=torch.channels_last).requires_grad_()
+        weight, exact = convolution.weight.detach().double().requires_grad_(), image.detach().double().requires_grad_()
+        found, expected = convolution(image), nn.functional.conv2d(exact, weight, stride=2)
+        torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-4)
+        direction = torch.randn_like(found)
+        found.backward(direction)
+        expected.backward(direction.double())
+        torch.testing.assert_close(convolution.weight.grad.double(), weight.grad, rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(image.grad.double(), exact.grad, rtol=1e-4, atol=1e-4)
+    finally:
+        torch.set_num_threads(threads)
