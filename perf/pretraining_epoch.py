@@ -1,10 +1,11 @@
 """A contrastive epoch of fonseca2021 through whole-batch views against the per-item style of its released code.
 
-Baseline: log-mel spectrograms of whole clips in memory; for every item a loader worker cuts two patches, mixes each with a patch
-of another clip, crops and resizes it with Pillow, compresses it and adds noise, one item after the other in numpy. Candidate: the
-packed corpus, from which whole batches of waveforms become log-mels and views on the device, the front-end included. Both train
-the same network by the same loss. Printed are the ratio of epochs (target 5), that of the views alone, and by how much the two
-ways differ in mean, deviation and change from bin to bin of their patches. On a CPU the network's own time bounds the first.
+Baseline: log-mel spectrograms of whole clips in memory (``--items waveforms``: waveforms, of which each patch is transformed
+as it is cut); for every item a loader worker cuts two patches, mixes each with a patch of another clip, crops and resizes it with
+Pillow, compresses it and adds noise, one item after the other in numpy. Candidate: the packed corpus, from which whole batches of
+waveforms become log-mels and views on the device, the front-end included. Both train the same network by the same loss. Printed
+are the ratio of epochs (target 5), that of the views alone, and by how much the two ways differ in mean, deviation and change
+from bin to bin of their patches. On a CPU the network's own time bounds the first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +31,7 @@ from benchmark.pretraining.device import deterministic_torch
 from benchmark.pretraining.export import build_encoder
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.seeding import isolated_torch_seed, torch_stream
-from benchmark.signal.frontend import FONSECA2021
+from benchmark.signal.frontend import FONSECA2021, LogMel
 from methods._losses import nt_xent
 from methods.simclr import Simclr, SimclrConfig
 from perf.measure import alternate, report
@@ -50,6 +52,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--width", type=float, default=0.0625, help="of ResNet-18")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--items", choices=["spectrograms", "waveforms"], default="spectrograms")
     options = parser.parse_args()
     machine = Machine(device=options.device, threads=options.threads)
     with tempfile.TemporaryDirectory() as folder, deterministic_torch(machine) as device:
@@ -58,7 +61,12 @@ def main() -> None:
         views = alternate(items.views, whole.views, options.repeats)
         epochs = alternate(items.train, whole.train, options.repeats)
         difference = compared(items.batches(), whole.batches())
-    facts = {"device": options.device, "clips": options.batches * options.batch_size, "views_ratio": views["ratio"]}
+    facts: dict[str, Any] = {
+        "device": options.device,
+        "clips": options.batches * options.batch_size,
+        "items": options.items,
+        "views_ratio": views["ratio"],
+    }
     report("pretraining_epoch", {**facts, "difference": difference, **epochs})
 
 
@@ -106,11 +114,11 @@ class WholeBatches(Way):
 
 
 class PerItem(Way):
-    """The released code's; its spectrograms are made beforehand."""
+    """The released code's, whose spectrograms are made beforehand; or that of code which transforms each patch."""
 
     def __init__(self, corpus: Corpus, options: argparse.Namespace, device: torch.device) -> None:
         super().__init__(corpus, options, device)
-        self.items = Items(corpus, self.method, options.batches * options.batch_size)
+        self.items = Items(corpus, self.method, options.batches * options.batch_size, options.items)
 
     def batches(self) -> Iterator[Tensor]:
         """See :class:`Way`."""
@@ -121,24 +129,36 @@ class PerItem(Way):
 class Items(Dataset[Tensor]):
     """Two augmented views of a clip at a time, in numpy and Pillow."""
 
-    def __init__(self, corpus: Corpus, method: Simclr, count: int) -> None:
+    def __init__(self, corpus: Corpus, method: Simclr, count: int, items: str) -> None:
         self.config, self.count = method.config, count
-        self.specs = spectrograms(corpus, method)
+        self.frontend, self.window = LogMel(method.encoder.frontend.config), method.encoder.window
+        waveforms = [np.resize(wave, max(len(wave), self.window)) for wave in floats(corpus)]
+        self.transformed = items == "spectrograms"
+        self.clips = [self._log_mel(wave) for wave in waveforms] if self.transformed else waveforms
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> Tensor:
         generator = np.random.default_rng(index)
-        clips = len(self.specs)
+        clips = len(self.clips)
         own = index % clips
         weight = generator.uniform(0, self.config.mix_back.alpha)
         others = generator.choice(np.delete(np.arange(clips), own), 2, replace=False)
         views = [self._view(generator, own, int(other), weight) for other in others]
         return torch.from_numpy(np.stack(views))
 
+    def _patch(self, generator: np.random.Generator, clip: Patch) -> Patch:
+        if self.transformed:
+            return cut(generator, clip, FRAMES)
+        return self._log_mel(cut(generator, clip, self.window))
+
+    def _log_mel(self, waveform: Patch) -> Patch:
+        patch: Patch = self.frontend(torch.from_numpy(waveform)[None])[0].numpy()
+        return patch
+
     def _view(self, generator: np.random.Generator, own: int, other: int, weight: float) -> Patch:
-        foreground, background = (10.0 ** cut(generator, self.specs[clip]) for clip in (own, other))
+        foreground, background = (10.0 ** self._patch(generator, self.clips[clip]) for clip in (own, other))
         ratio = foreground.sum() / background.sum()
         patch = np.log10((1 - weight) * foreground + weight * ratio * background)
         patch = resized_crop(generator, patch.astype(np.float32), self.config)
@@ -147,9 +167,10 @@ class Items(Dataset[Tensor]):
         return patch.astype(np.float32)
 
 
-def cut(generator: np.random.Generator, spectrogram: Patch) -> Patch:
-    start = generator.integers(0, spectrogram.shape[1] - FRAMES, endpoint=True)
-    return spectrogram[:, start : start + FRAMES]
+def cut(generator: np.random.Generator, clip: Patch, length: int) -> Patch:
+    """A random part of the last axis, e.g. of a spectrogram ``(F, N)`` or a waveform ``(T,)``."""
+    start = generator.integers(0, clip.shape[-1] - length, endpoint=True)
+    return clip[..., start : start + length]
 
 
 def resized_crop(generator: np.random.Generator, patch: Patch, config: SimclrConfig) -> Patch:
@@ -168,15 +189,9 @@ def resized_crop(generator: np.random.Generator, patch: Patch, config: SimclrCon
     return np.asarray(crop.resize((frames, bands), Image.Resampling.BILINEAR))
 
 
-def spectrograms(corpus: Corpus, method: Simclr) -> list[Patch]:
-    """Log-mels ``(F, N)`` of whole clips, short ones tiled."""
-    found = []
-    for row in range(len(corpus)):
-        wave = corpus.clip(row).astype(np.float32) / 32_768
-        wave = np.resize(wave, max(len(wave), method.encoder.window))
-        frontend = method.encoder.frontend
-        found.append(frontend(torch.from_numpy(wave).to(frontend.window.device)[None])[0].cpu().numpy())
-    return found
+def floats(corpus: Corpus) -> Iterator[Patch]:
+    """Every clip's waveform ``(T,)`` in [-1, 1)."""
+    return (corpus.clip(row).astype(np.float32) / 32_768 for row in range(len(corpus)))
 
 
 def compared(one: Iterator[Tensor], other: Iterator[Tensor]) -> dict[str, float]:
