@@ -235,6 +235,11 @@ class TableSpec(Config):
     train_size: TrainSize = "full"
     value: Literal["accuracy", "normalised"] = "accuracy"
 
+    @property
+    def protocols(self) -> dict[str, str]:
+        """``protocol`` by run family, with `default` for the others where there is one for them."""
+        return self.protocol if isinstance(self.protocol, dict) else {"default": self.protocol}
+
 
 class SummaryColumn(Config):
     """One setting of a summary."""
@@ -301,6 +306,8 @@ class Study(Config):
         for name, table in self.tables.items():
             if unknown := [row for row in table.rows if row not in self.runs]:
                 raise ValueError(f"table {name} names the undeclared run {unknown[0]!r}")
+            if unknown := [protocol for protocol in table.protocols.values() if protocol not in self.protocols]:
+                raise ValueError(f"table {name} names the undeclared protocol {unknown[0]!r}")
         self._summaries_resolve()
         return self
 

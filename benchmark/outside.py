@@ -165,7 +165,7 @@ def joined(study: Study, name: str, model: OutsideModel) -> Study:
 
 
 def _shows(table: TableSpec, model: OutsideModel) -> bool:
-    protocol = table.protocol if isinstance(table.protocol, str) else table.protocol.get("default")
+    protocol = table.protocols.get("default")
     return table.value == "accuracy" and protocol in model.protocols and bool(set(table.tasks) & set(model.tasks))
 
 

@@ -31,6 +31,7 @@ from benchmark.pretraining.device import deterministic_torch
 from benchmark.pretraining.export import build_encoder
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.seeding import isolated_torch_seed, torch_stream
+from benchmark.signal.crops import to_waveforms
 from benchmark.signal.frontend import FONSECA2021, LogMel
 from methods._losses import nt_xent
 from methods.simclr import Simclr, SimclrConfig
@@ -132,7 +133,8 @@ class Items(Dataset[Tensor]):
     def __init__(self, corpus: Corpus, method: Simclr, count: int, items: str) -> None:
         self.config, self.count = method.config, count
         self.frontend, self.window = LogMel(method.encoder.frontend.config), method.encoder.window
-        waveforms = [np.resize(wave, max(len(wave), self.window)) for wave in floats(corpus)]
+        clips = (to_waveforms(corpus.clip(row).copy()).numpy() for row in range(len(corpus)))
+        waveforms = [np.resize(clip, max(len(clip), self.window)) for clip in clips]
         self.transformed = items == "spectrograms"
         self.clips = [self._log_mel(wave) for wave in waveforms] if self.transformed else waveforms
 
@@ -187,11 +189,6 @@ def resized_crop(generator: np.random.Generator, patch: Patch, config: SimclrCon
     top, left = generator.integers(bands - height, endpoint=True), generator.integers(frames - width, endpoint=True)
     crop = Image.fromarray(patch[top : top + height, left : left + width])
     return np.asarray(crop.resize((frames, bands), Image.Resampling.BILINEAR))
-
-
-def floats(corpus: Corpus) -> Iterator[Patch]:
-    """Every clip's waveform ``(T,)`` in [-1, 1)."""
-    return (corpus.clip(row).astype(np.float32) / 32_768 for row in range(len(corpus)))
 
 
 def compared(one: Iterator[Tensor], other: Iterator[Tensor]) -> dict[str, float]:

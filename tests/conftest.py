@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,20 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def resolved_runs(shared_folder: Path) -> Path:
     """A cache that the tests of plans share: what a run resolves to is keyed by what was asked and by the code."""
     return shared_folder / "resolved-runs"
+
+
+@pytest.fixture
+def shared_cache(resolved_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans resolve what no test before them has resolved."""
+    monkeypatch.setenv("BENCHMARK_CACHE", str(resolved_runs))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with this checkout's params.yaml and studies, to be spoilt."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "studies", tmp_path / "studies")
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

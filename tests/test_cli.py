@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -12,26 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.usefixtures("shared_cache")
 
 
 def benchmark(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "benchmark", *words], cwd=cwd, capture_output=True, text=True, check=False
     )
-
-
-@pytest.fixture
-def shared_cache(resolved_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans resolve what no test before them has resolved."""
-    monkeypatch.setenv("BENCHMARK_CACHE", str(resolved_runs))
-
-
-@pytest.fixture
-def checkout(tmp_path: Path, shared_cache: None) -> Path:
-    """params.yaml and the studies, to be spoilt."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(ROOT / "studies", tmp_path / "studies")
-    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -177,7 +163,6 @@ def test_select_keeps_comments_and_says_when_nothing_changed(checkout: Path):
     assert (checkout / "params.yaml").read_text() == before
 
 
-@pytest.mark.usefixtures("shared_cache")
 def test_the_plan_of_the_paper_profile_shows_full_size_networks():
     done = benchmark("plan", "--profile", "paper", "--study", "transfer")
     assert done.returncode == 0, done.stderr

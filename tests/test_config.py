@@ -113,6 +113,14 @@ def test_a_study_that_names_what_it_does_not_declare_is_refused(key: str, value:
         validate(Study, study, "studies/transfer.yaml")
 
 
+@pytest.mark.parametrize("protocol", ["linaer", {"default": "linear", "simclr_us8k": "linaer"}])
+def test_a_table_of_an_undeclared_protocol_is_refused(protocol: object):
+    study = yaml.safe_load((ROOT / "studies" / "transfer.yaml").read_text())
+    study["tables"]["accuracy"]["protocol"] = protocol
+    with pytest.raises(ConfigError, match="table accuracy names the undeclared protocol 'linaer'"):
+        validate(Study, study, "studies/transfer.yaml")
+
+
 def test_an_unknown_study_is_answered_with_the_nearest():
     with pytest.raises(ConfigError, match="Unknown study 'transfr': did you mean 'transfer'"):
         load_study(ROOT, "transfr")

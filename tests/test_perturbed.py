@@ -18,10 +18,8 @@ ONE_THREAD = Perturbation("1 thread", "numerical", threads=1)
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(ROOT / "studies", tmp_path / "studies")
-    workspace = Workspace(tmp_path, "sandbox")
+def workspace(checkout: Path) -> Workspace:
+    workspace = Workspace(checkout, "sandbox")
     (workspace.build / "prepared").mkdir(parents=True)
     return workspace
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,12 +25,9 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def root(tmp_path: Path, resolved_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(checkout: Path, shared_cache: None) -> Path:
     """A checkout's params.yaml and studies."""
-    monkeypatch.setenv("BENCHMARK_CACHE", str(resolved_runs))
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(ROOT / "studies", tmp_path / "studies")
-    return tmp_path
+    return checkout
 
 
 def prepared(workspace: Workspace, **absent: str) -> None:

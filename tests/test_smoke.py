@@ -1,6 +1,5 @@
 """Every model of the paper profile is built at full size and takes one step."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,8 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    shutil.copytree(ROOT / "studies", tmp_path / "studies")
-    return Workspace(tmp_path, "paper")
+def workspace(checkout: Path) -> Workspace:
+    return Workspace(checkout, "paper")
 
 
 def test_full_size_models_take_a_step(workspace: Workspace, capsys: pytest.CaptureFixture[str]):

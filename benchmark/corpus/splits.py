@@ -318,13 +318,13 @@ def _inner_split(
     where: str, task: Task, clips: pd.DataFrame, rows: Rows, generator: np.random.Generator
 ) -> tuple[Rows, Rows]:
     """Training and validation rows; groups are tried in a random order."""
+    from scipy import sparse  # loads for a tenth of a second, which every stage would pay
+
     group_names, group_of = np.unique(clips[task.group].to_numpy(dtype=object)[rows].astype(str), return_inverse=True)
     own = clips.iloc[rows]
     names = sorted({name for of_clip in _names(task, own) for name in of_clip})
     clip, number = _pairs(task, own, {name: index for index, name in enumerate(names)})
     places = (group_of[clip], number)
-    from scipy import sparse  # loads for a tenth of a second, which every stage would pay
-
     counts = sparse.csr_array((np.ones(len(clip), np.int64), places), shape=(len(group_names), len(names)))
     few = np.bincount(counts.indices, minlength=len(names)) < 2
     if few.any() and task.kind != "multi":

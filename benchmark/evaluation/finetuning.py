@@ -19,7 +19,7 @@ from torch import nn
 
 from benchmark import registry
 from benchmark.artifacts import Cache, content_hash
-from benchmark.config import Protocol, Training, validate
+from benchmark.config import Protocol, validate
 from benchmark.corpus.store import Corpus
 from benchmark.errors import ConfigError
 from benchmark.evaluation.cells import pack, unpack
@@ -73,11 +73,6 @@ class Tuning:
     """Hash of all that decides the outcomes but for fold, train size and replica."""
     device: torch.device
     cache: Cache
-
-    @property
-    def training(self) -> Training:
-        """The optimisation."""
-        return self.protocol.tuning
 
 
 def windows_only(corpus: Corpus, rows: Rows, encoder: Encoder, protocol: Protocol) -> Embeddings:
@@ -142,7 +137,7 @@ class _Unit:
 
     def _trained(self) -> tuple[Encoder, nn.Linear, float | None]:
         """Encoder and classifier in evaluation mode, and the step they were taken from where it was chosen."""
-        tuning, training = self.tuning, self.tuning.training
+        tuning, training = self.tuning, self.tuning.protocol.tuning
         method = self._method()
         data = self._data(method.crops())
         if tuning.protocol.start == "random":
@@ -180,7 +175,7 @@ class _Unit:
 
     def _data(self, request: CropRequest) -> TrainingData:
         """The subset's clips alone: reading any other clip of the corpus raises."""
-        tuning, training = self.tuning, self.tuning.training
+        tuning, training = self.tuning, self.tuning.protocol.tuning
         own = self.problem.labels
         labels = np.zeros((len(tuning.corpus), *own.shape[1:]), own.dtype)
         labels[tuning.rows] = own

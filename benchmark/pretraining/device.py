@@ -34,9 +34,8 @@ def deterministic_torch(machine: Machine) -> Iterator[torch.device]:
     torch.set_num_threads(machine.threads)
     # As use_deterministic_algorithms(True), which also loads the compiler of graphs: two seconds a stage for what is not used.
     torch.set_deterministic_debug_mode("error")
-    _SETTINGS.fill_uninitialized_memory = (
-        False  # filled, it finds reads of what nobody wrote, for 5 % of a training step
-    )
+    # Filled, memory shows reads of what nobody wrote, for 5 % of a training step.
+    _SETTINGS.fill_uninitialized_memory = False
     try:
         yield device
     finally:

@@ -110,13 +110,12 @@ def shown(study: Study, rows: Sequence[str], runs: Container[str]) -> bool:
 
 def _is_control(study: Study, table: TableSpec) -> bool:
     """Whether a table is of classifiers that learned shuffled labels."""
-    named = table.protocol.values() if isinstance(table.protocol, dict) else [table.protocol]
-    return all(study.protocols[name].shuffled_labels for name in named)
+    return all(study.protocols[name].shuffled_labels for name in table.protocols.values())
 
 
 def cell_key(table: TableSpec, run: str, task: str) -> CellKey:
     """Which cell of a run a table shows for a task."""
-    by_run = table.protocol if isinstance(table.protocol, dict) else {"default": table.protocol}
+    by_run = table.protocols
     return CellKey(task, by_run.get(run, by_run.get("default", "")), str(table.train_size))
 
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from benchmark.config import Machine
+from benchmark.pretraining.device import deterministic_torch
 from methods.encoders.resnet18 import BasicBlock, ResNet18, ResNet18Config
 
 
@@ -39,13 +41,11 @@ def test_embedding_is_the_average_of_the_map() -> None:
     torch.testing.assert_close(encoder.embed(patch), encoder.feature_map(patch).flatten(2).mean(dim=2))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(60, method="thread")  # a signal would wait for the kernel
 @pytest.mark.parametrize("before", [2, 4, 8, 16])
 def test_shortcuts_of_few_channels_have_the_gradients_of_float64(before: int) -> None:
     """oneDNN's kernel for the weights of a strided 1 x 1 convolution gives others there, crashes or never ends."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
+    with deterministic_torch(Machine(threads=2)):
         convolution = BasicBlock(before, 2 * before, 2).to(memory_format=torch.channels_last).shortcut[0]
         image = torch.randn(64, before, 24, 26).to(memory_format=torch.channels_last).requires_grad_()
         weight, exact = convolution.weight.detach().double().requires_grad_(), image.detach().double().requires_grad_()
@@ -54,7 +54,5 @@ def test_shortcuts_of_few_channels_have_the_gradients_of_float64(before: int) ->
         direction = torch.randn_like(found)
         found.backward(direction)
         expected.backward(direction.double())
-        torch.testing.assert_close(convolution.weight.grad.double(), weight.grad, rtol=1e-4, atol=1e-3)
-        torch.testing.assert_close(image.grad.double(), exact.grad, rtol=1e-4, atol=1e-4)
-    finally:
-        torch.set_num_threads(threads)
+    torch.testing.assert_close(convolution.weight.grad.double(), weight.grad, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(image.grad.double(), exact.grad, rtol=1e-4, atol=1e-4)
