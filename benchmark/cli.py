@@ -196,12 +196,13 @@ def list_(
 def smoke(
     profile: ProfileOption = None,
     study: Annotated[Optional[str], typer.Option(help="Only this study.")] = None,  # noqa: UP045
-    batch_size: Annotated[int, typer.Option(help="Batch of the one step.")] = 4,
+    batch_size: Annotated[int, typer.Option(help="Clips of the one step; 0: each run's own batch.", min=0)] = 4,
+    device: Annotated[str, typer.Option(help="Where the step is taken, e.g. cuda; memory is told there.")] = "cpu",
 ) -> None:
     """Build every model at the profile's size and take one optimiser step on synthetic audio."""
     from benchmark.smoke import smoke_test
 
-    smoke_test(_workspace(profile), study, batch_size)
+    smoke_test(_workspace(profile), study, batch_size or None, device)
 
 
 @app.command()

@@ -359,10 +359,20 @@ class ProtocolScale(Config):
     neighbours: tuple[Count, ...] | None = None
 
 
+class Machine(Config):
+    """The devices, stated and never detected: one and two threads, or ranks, give different gradients."""
+
+    device: str = "cpu"
+    threads: Count = Field(2, description="of each rank")
+    workers: Count = Field(2, description="processes that decode audio")
+    ranks: Count = Field(1, description="processes that train and embed together, each on a device of its own")
+
+
 class Profile(Config):
     """A scale at which the studies run."""
 
     data: Literal["standin", "real"]
+    machine: Machine | None = Field(None, description="devices of this profile, in place of those of all profiles")
     studies: tuple[str, ...]
     rates: dict[str, tuple[Count, ...]] = Field(
         description="sample rates in Hz that the runs ask for, by dataset; `default` for the others"
@@ -388,15 +398,6 @@ class Profile(Config):
         return self
 
 
-class Machine(Config):
-    """The devices, stated and never detected: one and two threads, or ranks, give different gradients."""
-
-    device: str = "cpu"
-    threads: Count = Field(2, description="of each rank")
-    workers: Count = Field(2, description="processes that decode audio")
-    ranks: Count = Field(1, description="processes that train and embed together, each on a device of its own")
-
-
 class Active(Config):
     """The stages of the selected profile, written by ``benchmark select``; DVC's matrices read them."""
 
@@ -414,6 +415,10 @@ class Params(Config):
     seed: Annotated[int, Field(ge=0)] = 0
     machine: Machine
     profiles: dict[str, Profile]
+
+    def machine_of(self, profile: str) -> Machine:
+        """The devices on which a profile runs."""
+        return self.profiles[profile].machine or self.machine
 
 
 Model = TypeVar("Model", bound=Config)

@@ -120,7 +120,7 @@ def measure_tolerance(
         ConfigError: an unknown run family.
     """
     made_by, machine = commit(workspace.root), host()
-    threads = load_params(workspace.root).machine.threads
+    threads = load_params(workspace.root).machine_of(workspace.profile).threads
     ways = perturbations(numerical, seeds, threads, machine["instructions"])
     with tempfile.TemporaryDirectory() as folder:
         unperturbed = rerun(workspace, Path(folder) / "unperturbed", None, only)
@@ -179,13 +179,13 @@ def write_project(workspace: Workspace, folder: Path, perturbation: Perturbation
     if unknown := [family for family in only if family not in families]:
         raise ConfigError(f"Profile {workspace.profile} has no run {unknown[0]!r}: {nearest(unknown[0], families)}")
     left_out = [family for family in families if only and family not in only]
-    profile = profile.model_copy(update={"skip": (*profile.skip, *left_out)})
-    machine = params.machine.model_copy(update={"threads": perturbation.threads or params.machine.threads})
+    stated = params.machine_of(workspace.profile)
+    machine = stated.model_copy(update={"threads": perturbation.threads or stated.threads})
+    profile = profile.model_copy(update={"skip": (*profile.skip, *left_out), "machine": machine})
     params = params.model_copy(
         update={
             "profile": (workspace.profile,),
             "seed": params.seed + perturbation.seed,
-            "machine": machine,
             "profiles": {workspace.profile: profile},
         }
     )

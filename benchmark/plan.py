@@ -301,7 +301,7 @@ class Planner:
                     "name": name,
                     "method": spec.method,
                     "encoder": spec.encoder,
-                    "machine": self.params.machine,
+                    "machine": self.params.machine_of(self.workspace.profile),
                     "code": code,
                     "versions": self.versions,
                 },

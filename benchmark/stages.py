@@ -73,7 +73,7 @@ def prepare_stage(workspace: Workspace, corpus: str) -> None:
     with recorded(workspace, "prepare", corpus):
         found = read_json(workspace.scan(corpus))
         record = registry.load("dataset", dataset)
-        workers = load_params(workspace.root).machine.workers
+        workers = load_params(workspace.root).machine_of(workspace.profile).workers
         if found["data"] == "standin" and found["present"]:
             ensure_standin(record, workspace.standin(dataset))
         manifest = prepare_corpus(record, found, workspace, rate, workers)

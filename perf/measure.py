@@ -72,4 +72,10 @@ def machine() -> dict[str, Any]:
     }
     if torch := sys.modules.get("torch"):
         facts["torch_threads"] = torch.get_num_threads()
+        if torch.cuda.is_initialized():
+            facts |= {
+                "gpu": torch.cuda.get_device_name(),
+                "cuda": torch.version.cuda,
+                "cudnn": torch.backends.cudnn.version(),
+            }
     return facts

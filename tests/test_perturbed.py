@@ -48,13 +48,17 @@ def test_the_project_of_a_rerun_differs_in_what_is_perturbed_alone(workspace: Wo
     before = load_params(workspace.root)
     write_project(workspace, tmp_path / "threads", ONE_THREAD, ["simclr_us8k"])
     changed = load_params(tmp_path / "threads")
-    assert (before.machine.threads, changed.machine.threads, changed.seed) == (2, 1, before.seed)
+    assert (before.machine_of("sandbox").threads, changed.machine_of("sandbox").threads, changed.seed) == (
+        2,
+        1,
+        before.seed,
+    )
     assert changed.active.runs == ("simclr_us8k-0",)
     assert changed.profiles["sandbox"].runs == before.profiles["sandbox"].runs
     check_active(tmp_path / "threads", changed, "sandbox")
     write_project(workspace, tmp_path / "seed", Perturbation("seed + 3", "seed", seed=3), [])
     changed = load_params(tmp_path / "seed")
-    assert (changed.machine, changed.seed) == (before.machine, before.seed + 3)
+    assert (changed.machine_of("sandbox"), changed.seed) == (before.machine, before.seed + 3)
     assert changed.active.runs == before.active.runs
 
 

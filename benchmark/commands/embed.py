@@ -31,7 +31,7 @@ def embed(
     workspace = chosen_workspace(profile)
     found = find_audio(files)
     encoder, record, _ = load_part(_part_file(workspace, run, part))
-    with deterministic_torch(load_params(workspace.root).machine) as device:
+    with deterministic_torch(load_params(workspace.root).machine_of(workspace.profile)) as device:
         embeddings = embed_files(encoder, found, device)
         write_embeddings(out, embeddings, encoder.embedding_size, timestamps, _metadata(workspace, run, record))
     typer.echo(f"{out}: {len(found)} files, {encoder.embedding_size} values each.")
