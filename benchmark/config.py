@@ -18,6 +18,8 @@ from benchmark.errors import ConfigError
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+Precision = Literal["float32", "tf32", "bf16"]
+"""``float32`` everywhere; ``tf32``, where a GPU's convolutions and products round what they read to 10 bits; bf16 autocast."""
 TrainSize = Count | Annotated[str, Field(pattern=r"^(full|[1-9][0-9]*-total)$")]
 """``full``; so many training clips a class (``1000``); or so many of all classes together (``1000-total``)."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -55,7 +57,7 @@ class Training(Config):
     milestones: tuple[Fraction, ...] = Field((), description="fractions of the run at which lr is multiplied by gamma")
     gamma: Fraction = 0.1
     clip_norm: Positive | None = None
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Precision = "float32"
     max_clips: Count | None = Field(None, description="use at most so many training clips (a seeded subset)")
     checkpoint_every: Count = 200
     log_every: Count = 10
@@ -343,7 +345,7 @@ class Scale(Config):
     snapshots: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     checkpoint_every: Count | None = None
     log_every: Count | None = None
-    precision: Literal["float32", "bf16"] | None = None
+    precision: Precision | None = None
 
 
 class ProtocolScale(Config):
@@ -353,7 +355,7 @@ class ProtocolScale(Config):
     steps: Count | None = None
     epochs: Count | None = Field(None, description="fine_tune only, as the settings of training below")
     batch_size: Count | None = None
-    precision: Literal["float32", "bf16"] | None = None
+    precision: Precision | None = None
     select_every: Count | None = None
     train_sizes: tuple[TrainSize, ...] | None = None
     neighbours: tuple[Count, ...] | None = None

@@ -67,6 +67,7 @@ def _one_step(job: PretrainJob, batch_size: int, device: torch.device) -> _Outco
     import torch
 
     from benchmark.config import validate
+    from benchmark.pretraining.device import tensor_float_32
     from benchmark.pretraining.schedule import build_optimizer
     from benchmark.seeding import isolated_torch_seed, torch_stream
 
@@ -90,9 +91,10 @@ def _one_step(job: PretrainJob, batch_size: int, device: torch.device) -> _Outco
         batch = _batch(method, batch_size, classes, labelled, noise)
         optimizer = build_optimizer(job.training, method)
         half = job.training.precision == "bf16" and device.type == "cuda"
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            step = method.train().step(batch, torch_stream(job.seed, "smoke", device=device))
-        step.loss.backward()
+        with tensor_float_32(job.training.precision == "tf32"):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                step = method.train().step(batch, torch_stream(job.seed, "smoke", device=device))
+            step.loss.backward()
         optimizer.step()
         loss = float(step.loss.detach())
         finite = all(bool(parameter.isfinite().all()) for parameter in method.parameters())

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmark.config import Machine
 from benchmark.corpus.store import Corpus
 from benchmark.pretraining.data import Source, TrainingData
-from benchmark.pretraining.device import deterministic_torch
+from benchmark.pretraining.device import deterministic_torch, tensor_float_32
 from benchmark.pretraining.export import build_encoder
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.seeding import isolated_torch_seed, torch_stream
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--width", type=float, default=0.0625, help="of ResNet-18")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32")
+    parser.add_argument("--precision", choices=["float32", "tf32", "bf16"], default="float32")
     parser.add_argument("--items", choices=["spectrograms", "waveforms"], default="spectrograms")
     options = parser.parse_args()
     machine = Machine(device=options.device, threads=options.threads)
@@ -96,10 +96,11 @@ class Way:
         """Train an epoch."""
         for patches in self.batches():
             self.optimizer.zero_grad()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-                first, second = (self.method.projector(self.method.encoder.embed(patches[:, view])) for view in (0, 1))
-                loss = nt_xent(first, second, 0.2)
-            loss.backward()
+            with tensor_float_32(self.options.precision == "tf32"):
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
+                    embeddings = (self.method.encoder.embed(patches[:, view]) for view in (0, 1))
+                    loss = nt_xent(*map(self.method.projector, embeddings), 0.2)
+                loss.backward()
             self.optimizer.step()
         loss.item()  # waits for the device
 

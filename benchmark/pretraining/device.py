@@ -19,7 +19,7 @@ _SETTINGS: Any = deterministic
 
 @contextmanager
 def deterministic_torch(machine: Machine) -> Iterator[torch.device]:
-    """Run a block on the stated device and threads, with deterministic algorithms only; then restore what was.
+    """Run a block on the stated device and threads, deterministically and in full float32; then restore what was.
 
     Raises:
         ConfigError: the device does not exist here.
@@ -37,11 +37,24 @@ def deterministic_torch(machine: Machine) -> Iterator[torch.device]:
     # Filled, memory shows reads of what nobody wrote, for 5 % of a training step.
     _SETTINGS.fill_uninitialized_memory = False
     try:
-        yield device
+        with tensor_float_32(False):
+            yield device
     finally:
         _SETTINGS.fill_uninitialized_memory = fill
         torch.set_deterministic_debug_mode(mode)
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def tensor_float_32(allowed: bool) -> Iterator[None]:
+    """Whether a GPU's convolutions and matrix products may round what they read to TF32; PyTorch lets convolutions."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.allow_tf32 = matmul.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, matmul.allow_tf32 = before
 
 
 def _device(machine: Machine) -> torch.device:

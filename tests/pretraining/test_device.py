@@ -4,7 +4,7 @@ from torch.utils import deterministic
 
 from benchmark.config import Machine
 from benchmark.errors import ConfigError
-from benchmark.pretraining.device import deterministic_torch
+from benchmark.pretraining.device import deterministic_torch, tensor_float_32
 
 
 def test_threads_and_determinism_hold_inside_and_are_restored() -> None:
@@ -14,7 +14,13 @@ def test_threads_and_determinism_hold_inside_and_are_restored() -> None:
         assert torch.get_num_threads() == before + 1
         assert torch.are_deterministic_algorithms_enabled()
         assert not deterministic.fill_uninitialized_memory
+        assert not torch.backends.cudnn.allow_tf32
+        with tensor_float_32(True):
+            assert torch.backends.cudnn.allow_tf32
+            assert torch.backends.cuda.matmul.allow_tf32
+        assert not torch.backends.cudnn.allow_tf32
     assert deterministic.fill_uninitialized_memory
+    assert torch.backends.cudnn.allow_tf32
     assert torch.get_num_threads() == before
     assert not torch.are_deterministic_algorithms_enabled()
 
