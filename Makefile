@@ -53,4 +53,4 @@ lock:
 	  pyproject.toml requirements.in -o requirements.lock
 
 clean:
-	rm -rf build results/sandbox results/mini results/paper .cache data/prepared data/standin
+	rm -rf build results/sandbox results/mini results/mini_gpu results/paper .cache data/prepared data/standin
