@@ -98,6 +98,16 @@ def select(
 
 
 @app.command()
+def repro(
+    jobs: Annotated[int, typer.Option(min=1, help="Stages at a time.")] = 2,
+) -> None:
+    """Bring the selected profile up to date: `dvc repro`, several stages at a time."""
+    from benchmark.repro import repro as bring_up_to_date
+
+    bring_up_to_date(_workspace(None), jobs)
+
+
+@app.command()
 def scan(profile: ProfileOption = None) -> None:
     """Record which raw data is there (a stage)."""
     from benchmark.stages import scan_stage

@@ -53,5 +53,9 @@ class ReferenceRunError(BenchmarkError):
     """There is no accepted run, or the present results cannot become one."""
 
 
+class StageError(BenchmarkError):
+    """A stage of the pipeline failed; what it said stands above."""
+
+
 class GridError(BenchmarkError):
     """A worker of an evaluation grid must not take part, or some of the grid's cells failed."""

@@ -9,7 +9,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = ["published", "corpus", "signal", "pretraining", "evaluation", "statistics", "reporting"]
-ABOVE = {"cli", "commands", "accepted", "perturbed", "stages", "plan", "overview", "smoke", "selection", "resolve"}
+ABOVE = {
+    "cli",
+    "commands",
+    "accepted",
+    "perturbed",
+    "stages",
+    "plan",
+    "overview",
+    "smoke",
+    "selection",
+    "resolve",
+    "repro",
+}
 
 
 def imported(file: Path) -> set[str]:

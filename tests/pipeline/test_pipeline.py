@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+import time
 
+import psutil
 import pytest
 
 from tests.pipeline.project import Project
@@ -99,6 +104,41 @@ def test_a_crash_fails_and_the_other_runs_go_on(project: Project):
     assert "RuntimeError: planted crash" in done.stdout
     assert "Running stage 'evaluate@standin-simclr-0'" in done.stdout
     assert "Running stage 'aggregate@standin'" not in done.stdout
+
+
+def test_side_by_side_too_a_crash_is_told_and_the_other_runs_go_on(project: Project):
+    project.edit("methods/simclr.py", "EDITED = 3", "EDITED = 4")
+    scores = project.root / "build" / "standin" / "evaluations" / "simclr-0" / "scores.csv"
+    before = scores.stat().st_mtime_ns
+    done = project.run("benchmark", "repro", "--jobs", "2", check=False)
+    assert done.returncode == 2
+    assert "RuntimeError: planted crash" in done.stdout
+    assert "error: Some runs failed, for the reason above; everything else is kept" in done.stdout
+    assert scores.stat().st_mtime_ns > before
+    assert "Running stage 'aggregate@standin'" not in done.stdout
+
+
+def test_an_interrupt_stops_every_stage_that_runs_side_by_side(project: Project):
+    project.edit("methods/simclr.py", "EDITED = 4", "EDITED = 5")
+    process = project.start("benchmark", "repro", "--jobs", "2")
+    stage = first_stage(process.pid)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "Interrupted; everything finished is kept" in output
+    assert not stage.is_running()
+
+
+def first_stage(pid: int) -> psutil.Process:
+    """The first process that trains below a process, once it is past its start."""
+    for _ in range(600):
+        for child in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "pretrain" in child.cmdline():
+                    time.sleep(2)
+                    return child
+        time.sleep(0.1)
+    raise AssertionError("no stage has started")
 
 
 def test_parameters_that_do_not_match_the_selected_stages_are_refused(project: Project):

@@ -1,0 +1,157 @@
+"""`dvc repro` with several stages at a time: DVC runs one after the other, and lets several of its processes share a workspace.
+
+DVC alone decides what must run. Here stages that do not wait for each other are dealt out to several processes of it, runs
+(``pretrain`` and then ``evaluate``) and corpora (``prepare``); what waits for all of them runs last, as ever. A stage
+computes the same bits whatever runs beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from benchmark.config import load_params
+from benchmark.errors import StageError
+from benchmark.stages import split_corpus
+from benchmark.workspace import Workspace
+
+DVC = (sys.executable, "-m", "dvc")
+_PARTS = 4
+"""Parts that each process takes one after the other: few starts of DVC, and none waits long for the last."""
+_FAILED = "for the reason above; everything else is kept, so mend it and run the same command again."
+
+
+def repro(workspace: Workspace, jobs: int) -> None:
+    """Bring the selected profile up to date, ``jobs`` stages at a time.
+
+    Raises:
+        StageError: a stage failed; the others are done, but for those that wait for it.
+    """
+    if jobs == 1:
+        _dvc(workspace, "repro", "--keep-going")
+        return
+    profile, active = workspace.profile, load_params(workspace.root).active
+    absent = [corpus for corpus in active.corpora if not workspace.manifest(*split_corpus(corpus)).exists()]
+    if len(absent) > 1:
+        _dvc(workspace, "repro", "--single-item", f"scan@{profile}")
+        _side_by_side(workspace, {corpus: [f"prepare@{profile}-{corpus}"] for corpus in absent}, jobs, "corpora")
+    _dvc(workspace, "repro", f"plan@{profile}")
+    runs = {run: [f"{stage}@{profile}-{run}" for stage in ("pretrain", "evaluate")] for run in active.runs}
+    if len(waiting := _waiting(workspace, runs)) > 1:
+        _side_by_side(workspace, waiting, jobs, "runs")
+    last = [f"aggregate@{profile}", *(f"tables@{profile}-{study}" for study in active.studies), f"report@{profile}"]
+    _dvc(workspace, "repro", "--single-item", "--keep-going", *_all(runs), *last)
+
+
+def _waiting(workspace: Workspace, runs: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The runs of which DVC would run a stage."""
+    changed = json.loads(_dvc(workspace, "status", "--json", *_all(runs), stdout=subprocess.PIPE))
+    return {run: stages for run, stages in runs.items() if any(stage in changed for stage in stages)}
+
+
+def _all(work: Mapping[str, list[str]]) -> list[str]:
+    return [stage for stages in work.values() for stage in stages]
+
+
+def _dvc(workspace: Workspace, *words: str, stdout: int | None = None) -> str:
+    """One DVC process, which gets its own Ctrl-C; returns its output where that is not shown."""
+    done = subprocess.run([*DVC, *words], cwd=workspace.root, env=_environment(), stdout=stdout, text=True, check=False)
+    if done.returncode:
+        raise StageError(f"`dvc {words[0]}` failed, {_FAILED}")
+    return done.stdout or ""
+
+
+def _environment() -> dict[str, str]:
+    """The stages' command is found where this Python is, also outside of an activated environment."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of the work, in a DVC process with a session of its own."""
+
+    names: list[str]
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    """What its stages say, kept until it ends: lines of several would mix, and progress bars too."""
+
+    @classmethod
+    def start(cls, workspace: Workspace, names: list[str], stages: list[str]) -> _Part:
+        """Reproduce the stages in order."""
+        output = tempfile.TemporaryFile()  # noqa: SIM115 (it outlives this function, and goes with the part)
+        words = ["--wait-for-lock", "repro", "--quiet", "--single-item", "--keep-going", *stages]
+        process = subprocess.Popen(
+            [*DVC, *words],
+            cwd=workspace.root,
+            env=_environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return cls(names, process, output)
+
+    def said(self) -> str:
+        """All that its stages have said."""
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace").strip()
+
+    def stop(self) -> None:
+        """Interrupt the stage, which saves its state, and wait for it; DVC itself would go on with the next."""
+        group = self.process.pid
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGINT)
+        self.process.terminate()
+        self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                os.killpg(group, 0)
+                time.sleep(0.05)
+
+
+def _side_by_side(workspace: Workspace, work: Mapping[str, list[str]], jobs: int, unit: str) -> None:
+    """Reproduce the stages of each piece of work in order, ``jobs`` pieces at a time.
+
+    Raises:
+        StageError: a stage failed; the other pieces are done.
+    """
+    parts, failed, running = _parts(list(work), jobs), 0, list[_Part]()
+    with tqdm(total=len(work), desc=f"{workspace.profile}, {jobs} at a time", unit=unit, disable=None) as bar:
+        done = 0
+        try:
+            while parts or running:
+                while parts and len(running) < jobs:
+                    names = parts.pop(0)
+                    running.append(_Part.start(workspace, names, [stage for name in names for stage in work[name]]))
+                for part in [part for part in running if part.process.poll() is not None]:
+                    running.remove(part)
+                    failed += part.process.returncode != 0
+                    done += len(part.names)
+                    bar.update(len(part.names))
+                    if said := part.said():
+                        tqdm.write(said, file=sys.stderr)
+                    tqdm.write(f"{done} of {len(work)} {unit}: {', '.join(part.names)}")
+                time.sleep(0.1)
+        except BaseException:
+            for part in running:
+                part.stop()
+            raise
+    if failed:
+        raise StageError(f"Some {unit} failed, {_FAILED}")
+
+
+def _parts(names: Sequence[str], jobs: int) -> list[list[str]]:
+    """The names in order, in parts of about equal length."""
+    size = max(1, -(-len(names) // (jobs * _PARTS)))
+    return [list(names[start : start + size]) for start in range(0, len(names), size)]
