@@ -1,8 +1,8 @@
 # Each target does its own set-up: a .venv with the exact, hashed versions of requirements.lock and this package.
 PYTHON  ?= python3
 PROFILE ?= sandbox
-# Stages at a time. A stage's bits do not depend on what runs beside it.
-JOBS    ?= 2
+# Stages at a time, e.g. JOBS=8; `benchmark repro --help` names the default.
+JOBS    ?=
 VENV    := .venv
 STAMP   := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -25,7 +25,7 @@ $(STAMP): requirements.lock requirements-hear.lock pyproject.toml
 
 repro: $(STAMP)
 	benchmark select $(PROFILE) $(addprefix --study ,$(STUDY))
-	benchmark repro --jobs $(JOBS)
+	benchmark repro $(addprefix --jobs ,$(JOBS))
 
 test: $(STAMP)
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/pipeline --cov --cov-report=term:skip-covered --cov-fail-under=90

@@ -99,7 +99,10 @@ def select(
 
 @app.command()
 def repro(
-    jobs: Annotated[int, typer.Option(min=1, help="Stages at a time.")] = 2,
+    jobs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="Stages at a time; default: 2 on processors, 1 where `machine.device` is a GPU."),
+    ] = None,
 ) -> None:
     """Bring the selected profile up to date: `dvc repro`, several stages at a time."""
     from benchmark.repro import repro as bring_up_to_date

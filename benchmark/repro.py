@@ -33,16 +33,21 @@ _PARTS = 4
 _FAILED = "for the reason above; everything else is kept, so mend it and run the same command again."
 
 
-def repro(workspace: Workspace, jobs: int) -> None:
+def repro(workspace: Workspace, jobs: int | None = None) -> None:
     """Bring the selected profile up to date, ``jobs`` stages at a time.
+
+    By default there are two on processors, where one loads libraries while the other computes, and one on a GPU, whose memory
+    two might not share.
 
     Raises:
         StageError: a stage failed; the others are done, but for those that wait for it.
     """
+    params = load_params(workspace.root)
+    profile, active = workspace.profile, params.active
+    jobs = jobs or (2 if params.machine_of(profile).device == "cpu" else 1)
     if jobs == 1:
         _dvc(workspace, "repro", "--keep-going")
         return
-    profile, active = workspace.profile, load_params(workspace.root).active
     absent = [corpus for corpus in active.corpora if not workspace.manifest(*split_corpus(corpus)).exists()]
     if len(absent) > 1:
         _dvc(workspace, "repro", "--single-item", f"scan@{profile}")

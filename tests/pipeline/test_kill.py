@@ -1,6 +1,7 @@
 """Kill -9 at random moments (DVC alone, the stage alone, both), run again: the same bytes as a run that nobody disturbed.
 
-This is also the comparison of two runs from scratch, of one and of two stages at a time. ``BENCHMARK_KILLS`` sets how many kills there are.
+This is also the comparison of two runs from scratch, of one and of two stages at a time. ``BENCHMARK_KILLS`` sets how many
+kills there are.
 """
 
 from __future__ import annotations
