@@ -54,20 +54,16 @@ def repro(workspace: Workspace, jobs: int | None = None) -> None:
         _side_by_side(workspace, {corpus: [f"prepare@{profile}-{corpus}"] for corpus in absent}, jobs, "corpora")
     _dvc(workspace, "repro", f"plan@{profile}")
     runs = {run: [f"{stage}@{profile}-{run}" for stage in ("pretrain", "evaluate")] for run in active.runs}
-    if len(waiting := _waiting(workspace, runs)) > 1:
-        _side_by_side(workspace, waiting, jobs, "runs")
     last = [f"aggregate@{profile}", *(f"tables@{profile}-{study}" for study in active.studies), f"report@{profile}"]
-    _dvc(workspace, "repro", "--single-item", "--keep-going", *_all(runs), *last)
-
-
-def _waiting(workspace: Workspace, runs: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """The runs of which DVC would run a stage."""
-    changed = json.loads(_dvc(workspace, "status", "--json", *_all(runs), stdout=subprocess.PIPE))
-    return {run: stages for run, stages in runs.items() if any(stage in changed for stage in stages)}
-
-
-def _all(work: Mapping[str, list[str]]) -> list[str]:
-    return [stage for stages in work.values() for stage in stages]
+    # of all stages: DVC reads its files again for each one that is named
+    changed = json.loads(_dvc(workspace, "status", "--json", stdout=subprocess.PIPE))
+    waiting = {run: stages for run, stages in runs.items() if any(stage in changed for stage in stages)}
+    if len(waiting) > 1:
+        _side_by_side(workspace, waiting, jobs, "runs")
+    elif waiting:  # alone it may show its own progress
+        _dvc(workspace, "repro", "--single-item", *next(iter(waiting.values())))
+    if waiting or any(stage in changed for stage in last):
+        _dvc(workspace, "repro", "--single-item", "--keep-going", *last)
 
 
 def _dvc(workspace: Workspace, *words: str, stdout: int | None = None) -> str:
