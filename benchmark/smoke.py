@@ -67,7 +67,7 @@ def _one_step(job: PretrainJob, batch_size: int, device: torch.device) -> _Outco
     import torch
 
     from benchmark.config import validate
-    from benchmark.pretraining.device import tensor_float_32
+    from benchmark.pretraining.device import with_gradients
     from benchmark.pretraining.schedule import build_optimizer
     from benchmark.seeding import isolated_torch_seed, torch_stream
 
@@ -90,11 +90,9 @@ def _one_step(job: PretrainJob, batch_size: int, device: torch.device) -> _Outco
     else:
         batch = _batch(method, batch_size, classes, labelled, noise)
         optimizer = build_optimizer(job.training, method)
-        half = job.training.precision == "bf16" and device.type == "cuda"
-        with tensor_float_32(job.training.precision == "tf32"):
-            with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                step = method.train().step(batch, torch_stream(job.seed, "smoke", device=device))
-            step.loss.backward()
+        precision = job.training.precision if device.type == "cuda" else "float32"
+        views = torch_stream(job.seed, "smoke", device=device)
+        step = with_gradients(lambda: method.train().step(batch, views), precision, device)
         optimizer.step()
         loss = float(step.loss.detach())
         finite = all(bool(parameter.isfinite().all()) for parameter in method.parameters())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import copy
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from benchmark.corpus.store import Corpus
 from benchmark.evaluation.finetuning import NoCurves
 from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.data import Source, TrainingData
-from benchmark.pretraining.device import deterministic_torch
+from benchmark.pretraining.device import deterministic_torch, with_gradients
 from benchmark.pretraining.export import build_encoder
 from benchmark.pretraining.finetuning import FineTuned
 from benchmark.pretraining.layers import frozen_modules, parameter_groups
@@ -87,11 +88,11 @@ class FineTuning:
         state, generator = self._fresh(), torch_stream(0, "bare", device=self.device)
         for _ in range(self.training.steps or 0):
             state.optimizer.zero_grad()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
-                loss = state.method.step(self.batch, generator).loss
-            loss.backward()
+            step = with_gradients(
+                partial(state.method.step, self.batch, generator), self.training.precision, self.device
+            )
             state.optimizer.step()
-        loss.item()  # waits for the device
+        step.loss.item()  # waits for the device
 
     def loop(self) -> None:
         """One run of the training loop."""

@@ -14,6 +14,7 @@ import argparse
 import math
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from torch.utils.data import DataLoader, Dataset
 from benchmark.config import Machine
 from benchmark.corpus.store import Corpus
 from benchmark.pretraining.data import Source, TrainingData
-from benchmark.pretraining.device import deterministic_torch, tensor_float_32
+from benchmark.pretraining.device import deterministic_torch, with_gradients
 from benchmark.pretraining.export import build_encoder
+from benchmark.pretraining.method import Step
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.seeding import isolated_torch_seed, torch_stream
 from benchmark.signal.crops import to_waveforms
@@ -96,13 +98,13 @@ class Way:
         """Train an epoch."""
         for patches in self.batches():
             self.optimizer.zero_grad()
-            with tensor_float_32(self.options.precision == "tf32"):
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
-                    embeddings = (self.method.encoder.embed(patches[:, view]) for view in (0, 1))
-                    loss = nt_xent(*map(self.method.projector, embeddings), 0.2)
-                loss.backward()
+            step = with_gradients(partial(self._contrasted, patches), self.options.precision, self.device)
             self.optimizer.step()
-        loss.item()  # waits for the device
+        step.loss.item()  # waits for the device
+
+    def _contrasted(self, patches: Tensor) -> Step:
+        embeddings = (self.method.encoder.embed(patches[:, view]) for view in (0, 1))
+        return Step(nt_xent(*map(self.method.projector, embeddings), 0.2))
 
 
 class WholeBatches(Way):

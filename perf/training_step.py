@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from benchmark.corpus.store import Corpus
 from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.curves import Curves
 from benchmark.pretraining.data import Source, TrainingData
-from benchmark.pretraining.device import deterministic_torch
+from benchmark.pretraining.device import deterministic_torch, with_gradients
 from benchmark.pretraining.export import build_encoder
 from benchmark.pretraining.loop import Trainer
 from benchmark.pretraining.schedule import build_optimizer
@@ -90,11 +91,11 @@ class BareSteps:
         generator = torch_stream(0, "bare", device=self.device)
         for _ in range(self.training.steps or 0):
             self.optimizer.zero_grad()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
-                loss = self.method.step(self.batch, generator).loss
-            loss.backward()
+            step = with_gradients(
+                partial(self.method.step, self.batch, generator), self.training.precision, self.device
+            )
             self.optimizer.step()
-        loss.item()  # waits for the device
+        step.loss.item()  # waits for the device
 
 
 class LoopSteps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +10,20 @@ import pytest
 import torch
 
 from benchmark import registry
-from benchmark.config import Machine, Training
+from benchmark.config import Machine, Precision, Training
 from benchmark.corpus.store import Corpus
 from benchmark.evaluation import converged, heads
 from benchmark.evaluation.embedding import embed
 from benchmark.evaluation.intra_knn import vote
 from benchmark.evaluation.linear import TrainingSet
-from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
-from benchmark.pretraining.curves import Curves
-from benchmark.pretraining.data import Source, TrainingData
-from benchmark.pretraining.device import deterministic_torch
+from benchmark.pretraining.checkpoint import TrainingState
+from benchmark.pretraining.device import deterministic_torch, with_gradients
 from benchmark.pretraining.export import build_encoder
-from benchmark.pretraining.loop import Trainer
 from benchmark.pretraining.method import Batch, Method
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.seeding import isolated_torch_seed, torch_stream
 from benchmark.signal.encoder import Encoder
-from tests.pretraining.toys import toy_corpus
+from tests.pretraining.toys import toy_corpus, trainer
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 
@@ -92,7 +90,7 @@ def test_embeddings_of_clips_equal_those_of_the_cpu(corpus: Corpus):
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize(("name", "encoder"), LEARNT)
-def test_two_training_steps_give_the_same_bits(name: str, encoder: str, precision: str):
+def test_two_training_steps_give_the_same_bits(name: str, encoder: str, precision: Precision):
     method_class = registry.load("method", name)
 
     def trained(device: torch.device) -> torch.Tensor:
@@ -107,9 +105,8 @@ def test_two_training_steps_give_the_same_bits(name: str, encoder: str, precisio
             batch = Batch(waveforms.to(device), torch.full((16,), request.samples, device=device), labels, positions)
             torch.manual_seed(step)  # of dropout and its like, as the loop does
             optimizer.zero_grad()
-            with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
-                loss = method.step(batch, torch_stream(0, "views", step, device=device)).loss
-            loss.backward()
+            views = torch_stream(0, "views", step, device=device)
+            with_gradients(partial(method.step, batch, views), precision, device)
             optimizer.step()
         return torch.cat([parameter.detach().flatten() for parameter in method.parameters()])
 
@@ -120,7 +117,7 @@ def test_two_training_steps_give_the_same_bits(name: str, encoder: str, precisio
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
-def test_a_killed_run_goes_on_to_the_same_bits(corpus: Corpus, precision: str, tmp_path: Path):
+def test_a_killed_run_goes_on_to_the_same_bits(corpus: Corpus, precision: Precision, tmp_path: Path):
     training = Training(steps=6, lr=1e-3, batch_size=8, precision=precision, checkpoint_every=2, log_every=1)
 
     def trained(folder: Path, device: torch.device, killed_after: int | None = None) -> dict[str, torch.Tensor]:
@@ -128,18 +125,13 @@ def test_a_killed_run_goes_on_to_the_same_bits(corpus: Corpus, precision: str, t
         with isolated_torch_seed(0, "method"):
             method: Method = method_class(method_class.Config(), narrow("tagliasacchi_cnn")).to(device)
         state = TrainingState(method, build_optimizer(training, method), [])
-        checkpoints = Checkpoints(folder / "checkpoints", "key")
-        checkpoints.restore(state)
 
         def killed(step: int) -> None:
             if step == killed_after:
                 raise RuntimeError("killed")
 
         method.after_step = killed  # type: ignore[method-assign]
-        source = Source(corpus, np.arange(len(corpus)))
-        data = TrainingData([source], method.crops(), training.batch_size, seed=0, run="gpu", device=device)
-        curves = Curves(folder / "curves", state.history)
-        Trainer("gpu", 0, data, training, 6, checkpoints, curves).fit(state)
+        trainer(folder, corpus, state, training).fit(state)
         return method.state_dict()
 
     with deterministic_torch(GPU) as device:

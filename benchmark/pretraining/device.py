@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.utils import deterministic
 
-from benchmark.config import Machine
+from benchmark.config import Machine, Precision
 from benchmark.errors import ConfigError
+from benchmark.pretraining.method import Step
 
 _SETTINGS: Any = deterministic
 """Of deterministic algorithms; a module whose attribute type checkers do not see."""
@@ -55,6 +56,15 @@ def tensor_float_32(allowed: bool) -> Iterator[None]:
         yield
     finally:
         cudnn.allow_tf32, matmul.allow_tf32 = before
+
+
+def with_gradients(forward: Callable[[], Step], precision: Precision, device: torch.device) -> Step:
+    """A step, and the gradients of its loss: both passes in the stated precision, autocast in the first alone."""
+    with tensor_float_32(precision == "tf32"):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            step = forward()
+        step.loss.backward()  # type: ignore[no-untyped-call]
+    return step
 
 
 def _device(machine: Machine) -> torch.device:

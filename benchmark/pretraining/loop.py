@@ -22,7 +22,7 @@ from benchmark.launch import is_main
 from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.collapse import collapse, spread_and_rank
 from benchmark.pretraining.data import TrainingData
-from benchmark.pretraining.device import tensor_float_32
+from benchmark.pretraining.device import with_gradients
 from benchmark.pretraining.method import Batch, Method, Step
 from benchmark.pretraining.parallel import StepFunction, parallel_step
 from benchmark.pretraining.schedule import learning_rate, set_learning_rate
@@ -133,10 +133,7 @@ class Trainer:
         generator = torch_stream(self.seed, self.name, index, "views", device=device)
         set_learning_rate(state.optimizer, learning_rate(self.training, index, self.steps))
         state.optimizer.zero_grad()
-        with tensor_float_32(self.training.precision == "tf32"):
-            with torch.autocast(device.type, torch.bfloat16, enabled=self.training.precision == "bf16"):
-                step = self._forward(batch, generator)
-            step.loss.backward()  # type: ignore[no-untyped-call]
+        step = with_gradients(lambda: self._forward(batch, generator), self.training.precision, device)
         norm = clip_gradients(state.optimizer, self.training.clip_norm)
         step = replace(step, loss=mean(step.loss))
         self._require_finite(step.loss, norm, index)

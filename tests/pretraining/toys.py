@@ -137,15 +137,15 @@ def toy_training(**changes: Any) -> Training:
     return Training(**{**settings, **changes})
 
 
-def toy_data(corpus: Corpus, method: Method, training: Training) -> TrainingData:
+def toy_data(corpus: Corpus, method: Method, training: Training, device: torch.device | str = "cpu") -> TrainingData:
     source = Source(corpus, np.arange(len(corpus)))
-    return TrainingData([source], method.crops(), training.batch_size, seed=0, run="toy")
+    return TrainingData([source], method.crops(), training.batch_size, seed=0, run="toy", device=device)
 
 
 def trainer(folder: Path, corpus: Corpus, state: TrainingState, training: Training, **changes: Any) -> Trainer:
     """A trainer whose checkpoints and curves lie in ``folder``, restored from what lies there."""
     checkpoints = Checkpoints(folder / "checkpoints", "key")
     checkpoints.restore(state)
-    data = toy_data(corpus, state.method, training)
+    data = toy_data(corpus, state.method, training, next(state.method.parameters()).device)
     curves = Curves(folder / "curves", state.history)
     return Trainer("toy", 0, data, training, training.steps or 0, checkpoints, curves, **changes)
