@@ -18,7 +18,7 @@ class Workspace:
 
     @classmethod
     def here(cls, profile: str) -> Workspace:
-        """The workspace of the folder that holds ``params.yaml``: the current one or the nearest above it."""
+        """The workspace of the checkout that the current folder lies in."""
         return cls(project_root(), profile)
 
     @property
@@ -79,9 +79,11 @@ class Workspace:
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The nearest folder at or above ``start`` with a ``params.yaml``."""
+    """The nearest folder at or above ``start`` with ``params.yaml`` and ``studies/``; other DVC projects have the first too."""
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
-        if (folder / "params.yaml").is_file():
+        if (folder / "params.yaml").is_file() and (folder / "studies").is_dir():
             return folder
-    raise ConfigError(f"No params.yaml in {start} or above it; run the command inside a checkout of the benchmark.")
+    raise ConfigError(
+        f"No checkout of the benchmark (params.yaml beside studies/) at {start} or above; run the command inside one."
+    )

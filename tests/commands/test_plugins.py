@@ -31,7 +31,7 @@ def test_new_says_what_it_wrote_and_what_comes_next(tmp_path: Path):
 
 def test_new_in_a_checkout_needs_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match=r"No params\.yaml"):
+    with pytest.raises(ConfigError, match="No checkout"):
         invoke("new", "task", "new_sound")
     assert list(tmp_path.iterdir()) == []
 

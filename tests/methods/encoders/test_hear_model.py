@@ -21,6 +21,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]
     """The example model with weights, inside a project."""
     outside = installed(tmp_path / "elsewhere", monkeypatch, MODULE)
     (tmp_path / "params.yaml").touch()
+    (tmp_path / "studies").mkdir()
     outside.write_weights(str(tmp_path / "w.safetensors"))
     monkeypatch.chdir(tmp_path)
     return {"module": MODULE, "weights": "w.safetensors", "sample_rate": 22_050, "embedding_size": 96}
