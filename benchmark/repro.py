@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -30,6 +31,8 @@ from benchmark.workspace import Workspace
 DVC = (sys.executable, "-m", "dvc")
 _PARTS = 4
 """Parts that each process takes one after the other: few starts of DVC, and none waits long for the last."""
+_PAUSE = 0.1
+"""Seconds between looks at what runs."""
 _FAILED = "for the reason above; everything else is kept, so mend it and run the same command again."
 
 
@@ -108,17 +111,19 @@ class _Part:
         self.output.seek(0)
         return self.output.read().decode(errors="replace").strip()
 
-    def stop(self) -> None:
-        """Interrupt the stage, which saves its state, and wait for it; DVC itself would go on with the next."""
-        group = self.process.pid
+    def interrupt(self) -> None:
+        """Interrupt its stage, which saves its state; DVC itself, which would go on with the next, is ended."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGINT)
+            os.killpg(self.process.pid, signal.SIGINT)
         self.process.terminate()
+
+    def wait(self) -> None:
+        """Wait for the last of its processes."""
         self.process.wait()
         with contextlib.suppress(ProcessLookupError):
             while True:
-                os.killpg(group, 0)
-                time.sleep(0.05)
+                os.killpg(self.process.pid, 0)
+                time.sleep(_PAUSE)
 
 
 def _side_by_side(workspace: Workspace, work: Mapping[str, list[str]], jobs: int, unit: str) -> None:
@@ -127,29 +132,39 @@ def _side_by_side(workspace: Workspace, work: Mapping[str, list[str]], jobs: int
     Raises:
         StageError: a stage failed; the other pieces are done.
     """
-    parts, failed, running = _parts(list(work), jobs), 0, list[_Part]()
-    with tqdm(total=len(work), desc=f"{workspace.profile}, {jobs} at a time", unit=unit, disable=None) as bar:
-        done = 0
-        try:
-            while parts or running:
-                while parts and len(running) < jobs:
-                    names = parts.pop(0)
-                    running.append(_Part.start(workspace, names, [stage for name in names for stage in work[name]]))
-                for part in [part for part in running if part.process.poll() is not None]:
-                    running.remove(part)
-                    failed += part.process.returncode != 0
-                    done += len(part.names)
-                    bar.update(len(part.names))
-                    if said := part.said():
-                        tqdm.write(said, file=sys.stderr)
-                    tqdm.write(f"{done} of {len(work)} {unit}: {', '.join(part.names)}")
-                time.sleep(0.1)
-        except BaseException:
-            for part in running:
-                part.stop()
-            raise
+    done = failed = 0
+    with (
+        contextlib.closing(_ended(workspace, work, jobs)) as ended,
+        tqdm(total=len(work), desc=f"{workspace.profile}, {jobs} at a time", unit=unit, disable=None) as bar,
+    ):
+        for part in ended:
+            done += len(part.names)
+            failed += part.process.returncode != 0
+            bar.update(len(part.names))
+            if said := part.said():
+                tqdm.write(said, file=sys.stderr)
+            tqdm.write(f"{done} of {len(work)} {unit}: {', '.join(part.names)}")
     if failed:
         raise StageError(f"Some {unit} failed, {_FAILED}")
+
+
+def _ended(workspace: Workspace, work: Mapping[str, list[str]], jobs: int) -> Generator[_Part]:
+    """Each part of the work as it ends, ``jobs`` running at a time; whoever leaves early interrupts those and waits for them."""
+    waiting, running = deque(_parts(list(work), jobs)), list[_Part]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                names = waiting.popleft()
+                running.append(_Part.start(workspace, names, [stage for name in names for stage in work[name]]))
+            time.sleep(_PAUSE)
+            ended = [part for part in running if part.process.poll() is not None]
+            running = [part for part in running if part.process.returncode is None]
+            yield from ended
+    finally:
+        for part in running:
+            part.interrupt()
+        for part in running:
+            part.wait()
 
 
 def _parts(names: Sequence[str], jobs: int) -> list[list[str]]:
