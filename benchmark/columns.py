@@ -43,6 +43,13 @@ Over the clips of a fold the sum of ``credit`` by that of ``mass`` is the task's
 are resampled (see ``evaluation.contributions``)."""
 
 
+CURVE_COLUMNS = [
+    *("study", "run", "name", "variant", "task", "protocol", "train_size", "pretrain_seed", "head_seed", "fold"),
+    *("step", "metric", "value"),
+]
+"""Scores of test clips in the course of fine-tuning; ``value`` is a fraction, the last ``step`` that of the whole training."""
+
+
 def size_in_words(size: str, clips: str = "clips") -> str:
     """A train size for readers: ``full``, so many clips a class (``1000``), or so many in total (``1000-total``)."""
     if size == "full":

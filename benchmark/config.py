@@ -126,6 +126,9 @@ class Protocol(Config):
         description="fine_tune: clips that best_valid looks at; with the training clips a released code's fault is repeated",
     )
     select_every: Count | None = Field(None, description="fine_tune: steps between looks at validation; else epochs")
+    curve_every: Count | None = Field(
+        None, description="fine_tune: steps between scores of the test clips while it trains; nothing is chosen by them"
+    )
     freeze: Literal["none", "all"] | Count | tuple[str, ...] = Field(
         "none", description="fine_tune: how many first blocks of the encoder, or which modules, stay as they are"
     )
@@ -148,7 +151,7 @@ class Protocol(Config):
         """Settings that the head would not read are refused: they would be believed."""
         frozen = {"lr", "steps", "batch_size", "standardise", "regularisers", "neighbours"}
         tuned = {"method", "method_config", "training", "start", "select", "select_on", "select_every"}
-        tuned |= {"freeze", "layer_decay", "encoder_lr"}
+        tuned |= {"curve_every", "freeze", "layer_decay", "encoder_lr"}
         if self.head == "fine_tune" and (unread := sorted(frozen & self._changed())):
             raise ValueError(f"a fine_tune head does not read {unread[0]}; state its optimisation under training")
         if self.head != "fine_tune" and (unread := sorted(tuned & self._changed())):
@@ -357,6 +360,7 @@ class ProtocolScale(Config):
     batch_size: Count | None = None
     precision: Precision | None = None
     select_every: Count | None = None
+    curve_every: Count | None = None
     train_sizes: tuple[TrainSize, ...] | None = None
     neighbours: tuple[Count, ...] | None = None
 

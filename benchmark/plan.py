@@ -392,7 +392,7 @@ class Planner:
         protocol = study.protocols[name]
         changes = self._protocol_scale(study, name).model_dump(exclude_none=True)
         tuned = protocol.head == "fine_tune"
-        unread = Training.model_fields.keys() if tuned else {"epochs", "precision", "select_every"}
+        unread = Training.model_fields.keys() if tuned else {"epochs", "precision", "select_every", "curve_every"}
         return protocol.model_copy(update={k: v for k, v in changes.items() if k not in unread})
 
     def _scaled(self, entry: Entry) -> dict[str, Protocol]:
@@ -426,6 +426,11 @@ def check_fine_tuning(where: str, encoder: str, protocol: Protocol, settings: Re
     if settings.scope == "clip" or not settings.parameters:
         why = "sees whole clips" if settings.scope == "clip" else "has no parameters"
         raise ConfigError(f"{where}: encoder {encoder} {why}, so that it cannot be fine-tuned; drop the protocol.")
+    if protocol.curve_every is not None and settings.training.epochs:
+        raise ConfigError(
+            f"{where}: curve_every averages folds by the step, and an epoch has more steps in one than in another; "
+            "state the length of training in steps, or drop it."
+        )
     if not settings.needs_labels:
         raise ConfigError(f"{where}: method {protocol.method} does not learn a task's labels; name one that does.")
     if not (training.steps or training.epochs):

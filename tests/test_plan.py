@@ -171,6 +171,7 @@ def test_a_protocol_that_cannot_be_resolved_is_refused(root: Path, settings: dic
         ({"training": Training(steps=5, snapshots=(1,))}, "there are no snapshots"),
         ({"parameters": 0}, "encoder e has no parameters, so that it cannot be fine-tuned; drop the protocol"),
         ({"scope": "clip"}, "encoder e sees whole clips"),
+        ({"training": Training(epochs=2)}, "curve_every averages folds by the step"),
     ],
 )
 def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_trained(facts: dict[str, Any], sentence: str):
@@ -184,7 +185,7 @@ def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_trained(facts: 
         "training": Training(steps=5),
         **facts,
     }
-    protocol = Protocol(head="fine_tune", method="simclr")
+    protocol = Protocol(head="fine_tune", method="simclr", curve_every=5)
     with pytest.raises(ConfigError, match=f"^Run r: .*{sentence}"):
         check_fine_tuning("Run r", "e", protocol, Resolved(method_config={}, encoder_config={}, **settings))
 

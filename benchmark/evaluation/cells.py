@@ -7,7 +7,7 @@ from typing import Any
 from benchmark.artifacts import Arrays
 from benchmark.evaluation.protocols import Outcome
 
-_ARRAYS = ("test", "predictions", "slices", "slice_predictions", "ranks", "scores")
+_ARRAYS = ("test", "predictions", "slices", "slice_predictions", "ranks", "scores", "curve")
 
 
 def pack(outcomes: list[Outcome]) -> tuple[Arrays, dict[str, Any]]:

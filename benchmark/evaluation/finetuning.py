@@ -8,8 +8,8 @@ same bits.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,9 +38,9 @@ from benchmark.evaluation.scoring import merit
 from benchmark.pretraining.checkpoint import Checkpoints, TrainingState
 from benchmark.pretraining.data import Source, TrainingData
 from benchmark.pretraining.export import build_encoder
-from benchmark.pretraining.finetuning import FineTuned, Selection
+from benchmark.pretraining.finetuning import TEST, FineTuned, Selection, Watch
 from benchmark.pretraining.layers import frozen_modules, parameter_groups
-from benchmark.pretraining.loop import Trainer
+from benchmark.pretraining.loop import Probe, Trainer
 from benchmark.pretraining.method import CropRequest, Method
 from benchmark.pretraining.schedule import build_optimizer
 from benchmark.seeding import isolated_torch_seed
@@ -116,6 +116,19 @@ def _cached(tuning: Tuning, problem: Problem) -> Outcome:
         return unpack(*cached)[0]
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """What training one unit gives: encoder and classifier in evaluation mode."""
+
+    encoder: Encoder
+    head: nn.Linear
+    chosen: float | None
+    """The step they were taken from, where it was chosen."""
+    steps: int
+    watched: list[tuple[int, float]]
+    """Steps before the last, and the headline metric of the test clips after them."""
+
+
 class _Unit:
     """One encoder and classifier, trained on one subset of one fold."""
 
@@ -130,13 +143,15 @@ class _Unit:
 
     def outcome(self) -> Outcome:
         """Train, and predict the fold's test clips with the chosen weights."""
-        encoder, head, chosen = self._trained()
-        test = self.problem.fold.test
-        probabilities = self._probabilities(encoder, head, test)
-        return outcome_of(self.tuning.material, self.windows, self.problem, lambda _: probabilities, chosen)
+        trained, test = self._trained(), self.problem.fold.test
+        probabilities = self._probabilities(trained.encoder, trained.head, test)
+        outcome = outcome_of(self.tuning.material, self.windows, self.problem, lambda _: probabilities, trained.chosen)
+        if self.tuning.protocol.curve_every is None:
+            return outcome
+        curve = [*trained.watched, (trained.steps, self._merit(test, probabilities))]
+        return replace(outcome, curve=np.array(curve, np.float64))
 
-    def _trained(self) -> tuple[Encoder, nn.Linear, float | None]:
-        """Encoder and classifier in evaluation mode, and the step they were taken from where it was chosen."""
+    def _trained(self) -> _Trained:
         tuning, training = self.tuning, self.tuning.protocol.tuning
         method = self._method()
         data = self._data(method.crops())
@@ -150,10 +165,12 @@ class _Unit:
         groups = parameter_groups(tuned, method.encoder, tuning.protocol)
         state = TrainingState(tuned, build_optimizer(training, tuned, groups), [])
         self.checkpoints.restore(state)
-        probes = [] if tuned.best is None else [self._selection(data)]
+        probes = self._probes(data)
         Trainer(self.name, tuning.seed, data, training, steps, self.checkpoints, NoCurves(), probes).fit(state)
         encoder, head = tuned.chosen()
-        return encoder, head.cpu(), None if tuned.best is None else float(tuned.best_step.item())
+        chosen = None if tuned.best is None else float(tuned.best_step.item())
+        watched = [(int(entry["step"]), entry[TEST]) for entry in state.history if TEST in entry]
+        return _Trained(encoder, head.cpu(), chosen, steps, watched)
 
     def _method(self) -> Method:
         """A fresh classifier on a copy of the encoder, or on one whose weights are drawn as pre-training draws them."""
@@ -191,19 +208,29 @@ class _Unit:
             max_clips=training.max_clips,
         )
 
-    def _selection(self, data: TrainingData) -> Selection:
-        """Of the weights with the best headline metric on the fold's validation clips, or on those and its training clips."""
-        problem, material = self.problem, self.tuning.material
-        with_train = self.tuning.protocol.select_on == "train_and_valid"
-        clips = np.union1d(problem.train, problem.valid) if with_train else problem.valid
-        labels = problem.labels[clips]
+    def _probes(self, data: TrainingData) -> list[Probe]:
+        """What looks at the unit while it trains.
 
-        def measure(encoder: Encoder, head: nn.Linear) -> float:
-            of_slice = self._probabilities(encoder, copy.deepcopy(head).cpu(), clips)
-            of_clip = self.windows.clip_probabilities(self.windows.of(clips), of_slice)
-            return merit(material.metric, labels, of_clip)[0]
+        Weights are chosen by the fold's validation clips, or by those and its training clips; the test clips are only watched.
+        """
+        protocol, problem = self.tuning.protocol, self.problem
+        probes: list[Probe] = []
+        if protocol.select == "best_valid":
+            with_train = protocol.select_on == "train_and_valid"
+            clips = np.union1d(problem.train, problem.valid) if with_train else problem.valid
+            probes.append(Selection(self._measure(clips), protocol.select_every or data.steps_per_epoch))
+        if protocol.curve_every is not None:
+            probes.append(Watch(self._measure(problem.fold.test), protocol.curve_every))
+        return probes
 
-        return Selection(measure, self.tuning.protocol.select_every or data.steps_per_epoch)
+    def _measure(self, clips: Rows) -> Callable[[Encoder, nn.Linear], float]:
+        """The headline metric of ``clips`` by an encoder and a classifier."""
+        return lambda encoder, head: self._merit(clips, self._probabilities(encoder, copy.deepcopy(head).cpu(), clips))
+
+    def _merit(self, clips: Rows, of_slice: Floats) -> float:
+        """The headline metric of ``clips``, given the class probabilities of their windows ``(S, C)``."""
+        of_clip = self.windows.clip_probabilities(self.windows.of(clips), of_slice)
+        return merit(self.tuning.material.metric, self.problem.labels[clips], of_clip)[0]
 
     def _probabilities(self, encoder: Encoder, head: nn.Linear, clips: Rows) -> Floats:
         """Class probabilities of the fixed windows of ``clips``, clip by clip, ``(S, C)``."""

@@ -82,6 +82,11 @@ class Outcome:
     """``(t,)`` how many classes stand before a clip's own, where there are many classes; else empty."""
     scores: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     """``(t, C)`` of a multi-label task, ``(t, 1)`` of a binary one's positive class, else ``(t, 0)``."""
+    curve: Floats = field(default_factory=lambda: np.empty((0, 2)))
+    """``(p, 2)`` steps of fine-tuning and the headline metric of the test clips after them, where they were watched.
+
+    The last are the steps of the whole training and the metric of the weights that are scored.
+    """
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.artifacts import content_hash
-from benchmark.columns import PREDICTION_COLUMNS, SCORE_COLUMNS
+from benchmark.columns import CURVE_COLUMNS, PREDICTION_COLUMNS, SCORE_COLUMNS
 from benchmark.config import Protocol
 from benchmark.evaluation.contributions import contributions
 from benchmark.evaluation.protocols import Material, Outcome
@@ -92,6 +92,15 @@ def detail_rows(base: Row, outcome: Outcome, material: Material, reason: str) ->
     ):
         facts = {"metric": metric, "value": value, "unit": "clip", "n": n, "status": "ok", "reason": reason}
         yield {**shared, **facts, "variant": f"{own}fold={outcome.fold};{variant}"}
+
+
+def curve_rows(base: Row, outcome: Outcome, metric: str) -> Iterator[Row]:
+    """The task's ``metric`` in the course of fine-tuning, where it was watched and is defined."""
+    shared = {**base, "train_size": outcome.train_size, "head_seed": outcome.head_seed, "fold": outcome.fold}
+    for step, value in outcome.curve:
+        if value >= 0:
+            facts = {"step": int(step), "metric": metric, "value": float(value)}
+            yield {column: (shared | facts)[column] for column in CURVE_COLUMNS}
 
 
 def with_means(rows: list[Row]) -> list[Row]:

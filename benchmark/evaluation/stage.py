@@ -25,7 +25,7 @@ from torch import nn
 from tqdm import tqdm
 
 from benchmark.artifacts import Cache, atomic_path, content_hash, hash_arrays, read_arrays, read_json, write_json
-from benchmark.columns import PREDICTION_COLUMNS
+from benchmark.columns import CURVE_COLUMNS, PREDICTION_COLUMNS
 from benchmark.config import Protocol
 from benchmark.corpus.splits import TaskClips, forbidden_rows, task_clips
 from benchmark.corpus.store import Corpus
@@ -36,6 +36,7 @@ from benchmark.evaluation.embedding import Embeddings, embed
 from benchmark.evaluation.protocols import Material, Outcome, run_protocol
 from benchmark.evaluation.rows import (
     Row,
+    curve_rows,
     detail_rows,
     not_run,
     prediction_rows,
@@ -56,7 +57,7 @@ Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
-    """Write ``scores.csv``, ``predictions.parquet`` and ``diagnostics.json`` to ``workspace.evaluation(job.name)``.
+    """Write scores, curves of fine-tuning, predictions and diagnostics to ``workspace.evaluation(job.name)``.
 
     Raises:
         StaleArtifactError, CorruptArtifactError: a corpus, an encoder or a cache entry is not what it should be.
@@ -64,7 +65,7 @@ def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
     """
     run = read_json(workspace.run(job.name) / "run.json")
     if reason := not_run_because(job, run):
-        return _write(workspace.evaluation(job.name), _all_not_run(job, reason), [], {}) if is_main() else None
+        return _write(workspace.evaluation(job.name), _all_not_run(job, reason), [], [], {}) if is_main() else None
     with deterministic_torch(job.machine) as device:
         evaluation = Evaluation(job, workspace, device)
         with joined(job.machine, device):
@@ -74,7 +75,8 @@ def evaluate(job: EvaluateJob, workspace: Workspace) -> None:
         for part in tqdm(run["parts"], desc=f"evaluate {job.name}", unit="part", disable=None):
             evaluation.add(part)
     scores = [*with_means(evaluation.scores), *evaluation.details]
-    return _write(workspace.evaluation(job.name), scores, evaluation.predictions, evaluation.diagnostics)
+    folder = workspace.evaluation(job.name)
+    return _write(folder, scores, evaluation.curves, evaluation.predictions, evaluation.diagnostics)
 
 
 def not_run_because(job: EvaluateJob, run: dict[str, Any]) -> str:
@@ -101,6 +103,7 @@ class Evaluation:
         self.cache = Cache(workspace.cache)
         self.scores: list[Row] = []
         self.details: list[Row] = []
+        self.curves: list[Row] = []
         self.predictions: list[pd.DataFrame] = []
         self.diagnostics: dict[str, Any] = {}
         self.corpora: dict[str, Corpus] = {}
@@ -276,6 +279,7 @@ class Evaluation:
             if step is not None or outcome.reason:
                 continue
             self.predictions.append(prediction_rows(base, outcome, cell.material, cell.data.clips))
+            self.curves += curve_rows(base, outcome, cell.material.metric)
             if cell.protocol.details:
                 self.details += detail_rows(base, outcome, cell.material, flag)
 
@@ -409,10 +413,14 @@ def _task_not_run(job: EvaluateJob, ref: TaskRef, reason: str) -> list[Row]:
     return rows
 
 
-def _write(folder: Path, scores: list[Row], predictions: list[pd.DataFrame], diagnostics: dict[str, Any]) -> None:
+def _write(
+    folder: Path, scores: list[Row], curves: list[Row], predictions: list[pd.DataFrame], diagnostics: dict[str, Any]
+) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     with atomic_path(folder / "scores.csv") as temporary:
         score_table(scores).to_csv(temporary, index=False, lineterminator="\n")
+    with atomic_path(folder / "curves.csv") as temporary:
+        pd.DataFrame(curves, columns=CURVE_COLUMNS).to_csv(temporary, index=False, lineterminator="\n")
     kept = [part for part in predictions if len(part)]
     table = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=PREDICTION_COLUMNS)
     order = ["task", "protocol", "train_size", "head_seed", "fold", "clip_id"]

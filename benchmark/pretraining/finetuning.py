@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from benchmark.pretraining.method import Batch, CropRequest, Method, Step
 from benchmark.signal.encoder import Encoder
 
-NAME = "validation"
-"""Of the probe's scalar in the history."""
+VALIDATION, TEST = "validation", "test"
+"""Names of the probes' scalars in the history."""
 
 
 class FineTuned(Method):
@@ -116,4 +116,25 @@ class Selection:
         assert isinstance(method, FineTuned)
         value = self.measure(method.encoder, method.head())
         method.offer(step, value)
-        return {NAME: value}
+        return {VALIDATION: value}
+
+
+class Watch:
+    """Probe that scores the test clips every so many steps before the last: a curve for readers, by which nothing is chosen.
+
+    Args:
+        measure: of encoder and classifier in evaluation mode.
+        every: steps from one measurement to the next.
+    """
+
+    def __init__(self, measure: Callable[[Encoder, nn.Linear], float], every: int) -> None:
+        self.measure, self.every = measure, every
+
+    def due(self, step: int, steps: int) -> bool:
+        """Not before the first step, with an untrained classifier, nor after the last: those weights are scored anyway."""
+        return 0 < step < steps and step % self.every == 0
+
+    def __call__(self, step: int, method: Method) -> dict[str, float]:
+        """Measure."""
+        assert isinstance(method, FineTuned)
+        return {TEST: self.measure(method.encoder, method.head())}

@@ -12,6 +12,7 @@ import pandas as pd
 from benchmark.artifacts import read_json, write_json, write_text
 from benchmark.columns import SCORE_COLUMNS
 from benchmark.jobs import ReportJob
+from benchmark.statistics.convergence import convergence, mean_curves
 from benchmark.statistics.estimates import estimates
 from benchmark.statistics.families import StudyResults, cell_key, headline
 from benchmark.statistics.findings import RULE, SATURATION, findings
@@ -27,6 +28,8 @@ from benchmark.statistics.rows import (
     DECIMALS,
     AccuracyRow,
     ComparisonRow,
+    ConvergenceRow,
+    CurveRow,
     NormalisedMeanRow,
     NormalisedRow,
     SnapshotRow,
@@ -41,6 +44,7 @@ def aggregate(job: ReportJob, workspace: Workspace) -> None:
     """Write a profile's result files to ``results/<profile>/``: equal inputs give equal bytes.
 
     - ``scores/scores.csv``: every row of every run; ``scores/steps.csv``: accuracy during pre-training.
+    - ``scores/curves.csv``: scores during fine-tuning; ``scores/convergence.csv``: see ``statistics.convergence``.
     - ``scores/{summary,comparisons,normalised,normalised_means}.csv``: see ``statistics.rows``.
     - ``scores/{summaries,summary_tasks}.csv``: see ``statistics.summaries``.
     - ``scores/{findings,diagnostics,provenance,published_ids}.json``.
@@ -61,6 +65,10 @@ def aggregate(job: ReportJob, workspace: Workspace) -> None:
     scores = _scores(evaluations)
     write_text(folder / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
     write_rows(folder / "steps.csv", SnapshotRow, _snapshots(scores, job.metrics))
+    curves = mean_curves(pd.concat([evaluation.curves for evaluation in evaluations.values()], ignore_index=True))
+    write_rows(folder / "curves.csv", CurveRow, curves)
+    converged = [convergence(s, [row for row in curves if row.study == s.study.id]) for s in studies]
+    write_rows(folder / "convergence.csv", ConvergenceRow, [row for rows in converged for row in rows])
     write_rows(folder / "summary.csv", AccuracyRow, [row for r in rows for row in r.summary])
     write_rows(folder / "comparisons.csv", ComparisonRow, [row for r in rows for row in r.comparisons])
     write_rows(folder / "normalised.csv", NormalisedRow, [row for r in rows for row in r.normalised])

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow
 
 from benchmark.artifacts import read_json
-from benchmark.columns import PREDICTION_COLUMNS, SCORE_COLUMNS
+from benchmark.columns import CURVE_COLUMNS, PREDICTION_COLUMNS, SCORE_COLUMNS
 from benchmark.errors import CorruptArtifactError, StaleArtifactError
 from benchmark.statistics.cells import Cell, CellKey, tally
 from benchmark.workspace import Workspace
@@ -24,12 +24,13 @@ _SNAPSHOT = re.compile(r"\bstep=(\d+)")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluated run: its scores as written, its predictions reduced to cells, and its diagnostics."""
+    """One evaluated run: its scores and curves as written, its predictions reduced to cells, and its diagnostics."""
 
     name: str
     scores: pd.DataFrame
     cells: dict[CellKey, Cell]
     diagnostics: dict[str, Any]
+    curves: pd.DataFrame
 
 
 def read_evaluation(workspace: Workspace, name: str, metrics: Mapping[str, str]) -> Evaluation:
@@ -43,7 +44,8 @@ def read_evaluation(workspace: Workspace, name: str, metrics: Mapping[str, str])
     scores = read_table(folder / "scores.csv", SCORE_COLUMNS)
     cells = tally(_read_predictions(folder / "predictions.parquet", scores), name)
     _require_agreement(name, headline_rows(scores, metrics), cells)
-    return Evaluation(name, scores, cells, read_json(folder / "diagnostics.json"))
+    curves = read_table(folder / "curves.csv", CURVE_COLUMNS)
+    return Evaluation(name, scores, cells, read_json(folder / "diagnostics.json"), curves)
 
 
 def scores_folder(workspace: Workspace) -> Path:

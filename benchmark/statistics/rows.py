@@ -147,6 +147,47 @@ class SnapshotRow:
         return self.run, self.task, self.protocol, self.train_size
 
 
+@dataclass(frozen=True)
+class CurveRow:
+    """A row of ``curves.csv``: what a run scores on a task's test clips after some steps of fine-tuning."""
+
+    study: str
+    run: str
+    task: str
+    protocol: str
+    train_size: str
+    pretrain_seed: int
+    metric: str
+    step: int
+    value: float
+
+    @property
+    def cell(self) -> tuple[str, str, str, str]:
+        """Run, task, protocol and train size."""
+        return self.run, self.task, self.protocol, self.train_size
+
+
+@dataclass(frozen=True)
+class ConvergenceRow:
+    """A row of ``convergence.csv``: how soon fine-tuning reaches what training from scratch ends with."""
+
+    study: str
+    run: str
+    task: str
+    protocol: str
+    train_size: str
+    pretrain_seed: int
+    metric: str
+    reference: str
+    """The run that is trained from scratch."""
+    target: float
+    final: float
+    """After the last step."""
+    reached: bool
+    steps: int
+    """The first step, of those that were watched, with at least ``target``; where there is none, one more than were trained."""
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "str": str,
     "bool": lambda text: text == "True",

@@ -83,8 +83,8 @@ def trained(tuning: Tuning, number: int = 0) -> tuple[Encoder, nn.Linear]:
     """Encoder and classifier of one unit, which nothing keeps."""
     material = tuning.material
     problems, _ = finetuning.problems_of(tuning.protocol, material, finetuning.Units(material, "clip"), tuning.seed)
-    encoder, head, _ = finetuning._Unit(tuning, problems[number], "unit")._trained()
-    return encoder, head
+    unit = finetuning._Unit(tuning, problems[number], "unit")._trained()
+    return unit.encoder, unit.head
 
 
 def test_it_learns_and_leaves_the_encoder_as_it_was(corpus: Corpus, tmp_path: Path) -> None:
@@ -211,6 +211,26 @@ def test_the_chosen_step_is_told(corpus: Corpus, tmp_path: Path) -> None:
     assert fine_tune(make(corpus, tmp_path / "last", protocol()))[0].chosen is None
 
 
+def test_the_curve_is_that_of_shorter_trainings_and_changes_nothing(corpus: Corpus, tmp_path: Path) -> None:
+    """The learning rate is constant, so that training for three steps is what the curve sees after three of eight."""
+    watched = fine_tune(make(corpus, tmp_path / "watched", protocol(curve_every=3)))
+    plain = fine_tune(make(corpus, tmp_path / "plain", protocol()))
+    assert same([replace(outcome, curve=plain[0].curve) for outcome in watched], plain)
+    for steps in (3, 6, 8):
+        tuning = make(corpus, tmp_path / str(steps), protocol(training={"steps": steps}))
+        expected = [accuracy(tuning, outcome) for outcome in fine_tune(tuning)]
+        assert [dict(outcome.curve.tolist())[steps] for outcome in watched] == expected
+    assert [outcome.curve[:, 0].tolist() for outcome in watched] == [[3, 6, 8]] * 2
+    assert plain[0].curve.shape == (0, 2)
+
+
+def test_the_end_of_the_curve_is_the_score_of_the_chosen_weights(corpus: Corpus, tmp_path: Path) -> None:
+    tuning = make(corpus, tmp_path, protocol(select="best_valid", select_every=2, curve_every=4))
+    for outcome in fine_tune(tuning):
+        assert outcome.curve[:, 0].tolist() == [4, 8]
+        assert outcome.curve[-1, 1] == accuracy(tuning, outcome)
+
+
 class _Kill(Exception):
     pass
 
@@ -219,7 +239,7 @@ class _Kill(Exception):
 def test_a_killed_unit_resumes_to_the_same_bytes_and_finished_ones_are_not_trained_again(
     select: str, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = protocol(select=select, select_every=2)
+    settings = protocol(select=select, select_every=2, curve_every=2)
     undisturbed = fine_tune(make(corpus, tmp_path / "a", settings))
     steps: list[int] = []
     step = Supervised.step

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from benchmark.artifacts import content_hash
-from benchmark.columns import PREDICTION_COLUMNS, SCORE_COLUMNS
+from benchmark.columns import CURVE_COLUMNS, PREDICTION_COLUMNS, SCORE_COLUMNS
 from benchmark.config import Machine, Protocol
 from benchmark.evaluation.embedding import Embeddings
 from benchmark.evaluation.protocols import Material, Outcome
 from benchmark.evaluation.rows import (
     MEAN,
     Row,
+    curve_rows,
     not_run,
     prediction_rows,
     score_base,
@@ -81,6 +84,17 @@ def test_values_are_scikit_learns(material: Material, outcome: Outcome) -> None:
 def test_a_head_on_clips_has_no_slice_rows(material: Material) -> None:
     clips_only = Outcome("1", "full", 0, np.array([0]), np.array([0]), NOTHING, NOTHING)
     assert {row["unit"] for row in score_rows(base(), clips_only, material, "")} == {"clip"}
+
+
+def test_a_curve_has_a_row_for_each_step_at_which_the_metric_is_defined(outcome: Outcome) -> None:
+    watched = replace(outcome, curve=np.array([[100, 0.25], [200, -1.0], [250, 0.5]]))
+    rows = list(curve_rows(base(), watched, "accuracy"))
+    assert [(row["step"], row["value"]) for row in rows] == [(100, 0.25), (250, 0.5)]
+    assert all(list(row) == CURVE_COLUMNS for row in rows)
+    assert {(row["name"], row["fold"], row["head_seed"], row["metric"]) for row in rows} == {
+        ("toy-3", "1", 2, "accuracy")
+    }
+    assert list(curve_rows(base(), outcome, "accuracy")) == []
 
 
 def test_a_row_says_what_was_scored() -> None:

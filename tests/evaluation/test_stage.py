@@ -139,7 +139,7 @@ def count_calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
 
 def test_a_run_leaves_scores_predictions_and_diagnostics(workspace: Workspace) -> None:
     evaluate(make_job(), workspace)
-    assert sorted(outputs(workspace)) == ["diagnostics.json", "predictions.parquet", "scores.csv"]
+    assert sorted(outputs(workspace)) == ["curves.csv", "diagnostics.json", "predictions.parquet", "scores.csv"]
     table = scores(workspace)
     assert list(table.columns) == SCORE_COLUMNS
     assert set(table["status"]) == {"ok"}

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.artifacts import write_json, write_text
-from benchmark.columns import PREDICTION_COLUMNS, SCORE_COLUMNS
+from benchmark.columns import CURVE_COLUMNS, PREDICTION_COLUMNS, SCORE_COLUMNS
 from benchmark.jobs import ReportJob, ReportRun
 from benchmark.workspace import Workspace
 
@@ -68,6 +68,8 @@ class Run:
     snapshots: tuple[int, ...] = ()
     title: str = ""
     transductive: bool = False
+    curves: dict[tuple[str, str], dict[int, float]] = field(default_factory=dict)
+    """Score by step of fine-tuning, by (task, protocol)."""
 
 
 def default_runs() -> dict[str, Run]:
@@ -175,6 +177,7 @@ def write_run(workspace: Workspace, family: str, run: Run, seed: int) -> None:
     folder = workspace.evaluation(name)
     table = pd.DataFrame(scores, columns=SCORE_COLUMNS)
     write_text(folder / "scores.csv", table.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "curves.csv", _curves(family, run, seed).to_csv(index=False, lineterminator="\n"))
     if not run.reason:
         pd.concat(predictions, ignore_index=True).to_parquet(folder / "predictions.parquet")
     write_json(folder / "diagnostics.json", _diagnostics(run))
@@ -183,6 +186,21 @@ def write_run(workspace: Workspace, family: str, run: Run, seed: int) -> None:
         lines = [f"{step}\t{np.exp(-step / 300) + 0.1 * seed:.4f}" for step in range(0, run.steps, 10)]
         curve = workspace.curves(name) / "plots" / "metrics" / "loss.tsv"
         write_text(curve, "\n".join(["step\tloss", *lines]) + "\n")
+
+
+def _curves(family: str, run: Run, seed: int) -> pd.DataFrame:
+    """Points in two folds, a tenth below and above what is stated."""
+    rows = [
+        {
+            "study": "small", "run": family, "name": f"{family}-{seed}", "variant": "default", "task": task,
+            "protocol": protocol, "train_size": "full", "pretrain_seed": seed, "head_seed": 0, "fold": fold,
+            "step": step, "metric": "accuracy", "value": value + away,
+        }
+        for (task, protocol), points in run.curves.items()
+        for step, value in points.items()
+        for fold, away in (("1", -0.1), ("2", 0.1))
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=CURVE_COLUMNS)
 
 
 def _test_clips(task: str) -> pd.DataFrame:

@@ -15,12 +15,15 @@ from benchmark.seeding import numpy_stream
 from benchmark.statistics.bootstrap import Floats, resample_counts
 from benchmark.statistics.cells import CellKey
 from benchmark.statistics.claims.scores import IDENTITY, ScoreTable
+from benchmark.statistics.convergence import METRIC as STEPS_TO_SCRATCH
 from benchmark.statistics.inputs import headline_rows, read_evaluation, read_table, scores_folder, snapshot_step
 from benchmark.statistics.published_ids import PublishedIds, as_published, read_published_ids
-from benchmark.statistics.rows import NormalisedRow, read_rows
+from benchmark.statistics.rows import ConvergenceRow, NormalisedRow, read_rows
 from benchmark.workspace import Workspace
 
 _CELL = ["study", "run", "task", "protocol", "train_size"]
+_Cells = Mapping[tuple[str, ...], pd.DataFrame]
+"""Score rows of final encoders by the columns of ``_CELL`` and the metric."""
 _SYSTEM = ["study", "method", "encoder", "pretrain_dataset", "variant"]
 """Columns of a run that hold on every task."""
 
@@ -29,7 +32,8 @@ def seed_scores(workspace: Workspace, task_groups: Mapping[str, tuple[str, ...]]
     """The profile's scores of test clips by pre-training seed; folds and head replicas are averaged.
 
     Normalised accuracies are added where :mod:`benchmark.statistics.normalised` calls them defined, each seed by the
-    references' scores of the same seed, and the means over named groups of tasks.
+    references' scores of the same seed, how soon fine-tuning converges (:mod:`benchmark.statistics.convergence`), and the means
+    over named groups of tasks.
 
     Raises:
         StaleArtifactError: aggregation has not run.
@@ -38,19 +42,26 @@ def seed_scores(workspace: Workspace, task_groups: Mapping[str, tuple[str, ...]]
     table = seed_table(
         read_table(folder / "scores.csv", SCORE_COLUMNS),
         read_rows(folder / "normalised.csv", NormalisedRow),
+        read_rows(folder / "convergence.csv", ConvergenceRow),
         task_groups,
     )
     return _named(table, read_published_ids(folder))
 
 
 def seed_table(
-    scores: pd.DataFrame, normalised: Sequence[NormalisedRow], task_groups: Mapping[str, tuple[str, ...]]
+    scores: pd.DataFrame,
+    normalised: Sequence[NormalisedRow],
+    convergence: Sequence[ConvergenceRow],
+    task_groups: Mapping[str, tuple[str, ...]],
 ) -> ScoreTable:
-    """As :func:`seed_scores`, of tables with the columns of ``scores.csv`` and ``normalised.csv``."""
+    """As :func:`seed_scores`, of tables with the columns of ``scores.csv``, ``normalised.csv`` and ``convergence.csv``."""
     rows = scores[(scores["split"] == "test") & (scores["unit"] != "slice")].assign(source="run", unit="fraction")
     ran = rows["status"] == "ok"
     kept = rows[ran].assign(value=pd.to_numeric(rows["value"][ran]))
-    added = pd.DataFrame(list(_normalised(kept, normalised)), columns=kept.columns)
+    final = kept[kept["variant"].map(snapshot_step).isna()]
+    cells = {tuple(map(str, key)): cell for key, cell in final.groupby([*_CELL, "metric"])}
+    made = [*_normalised(cells, normalised), *_converged(cells, convergence)]
+    added = pd.DataFrame(made, columns=kept.columns)
     table = ScoreTable.from_rows(pd.concat([kept, added]) if len(added) else kept, "pretrain_seed")
     return replace(table.with_groups(task_groups), missing=rows[~ran][[*IDENTITY, "reason"]].reset_index(drop=True))
 
@@ -104,18 +115,14 @@ def _single_splits(scores: pd.DataFrame, metrics: Mapping[str, str]) -> pd.DataF
     return rows[folds == 1]
 
 
-def _normalised(scores: pd.DataFrame, rows: Sequence[NormalisedRow]) -> Iterator[dict[str, Any]]:
+def _normalised(cells: _Cells, rows: Sequence[NormalisedRow]) -> Iterator[dict[str, Any]]:
     """tagliasacchi2020 eq. (1) by seed, as rows of the score table."""
-    accuracy = scores[(scores["metric"] == "accuracy") & scores["variant"].map(snapshot_step).isna()]
-    by_cell = {tuple(map(str, key)): cell for key, cell in accuracy.groupby(_CELL)}
+
+    def of(row: NormalisedRow, run: str, protocol: str) -> pd.DataFrame:
+        return _cell(cells, (row.study, run, row.task, protocol, row.train_size, "accuracy"), "normalised.csv")
 
     def by_seed(row: NormalisedRow, run: str, protocol: str) -> pd.Series[float]:
-        key = (row.study, run, row.task, protocol, row.train_size)
-        if key not in by_cell:
-            raise StaleArtifactError(
-                f"normalised.csv rests on {' / '.join(key)}, scores.csv lacks it; run `dvc repro`."
-            )
-        return by_cell[key].groupby("pretrain_seed")["value"].mean()
+        return of(row, run, protocol).groupby("pretrain_seed")["value"].mean()
 
     for row in rows:
         if row.status != "ok":
@@ -123,7 +130,21 @@ def _normalised(scores: pd.DataFrame, rows: Sequence[NormalisedRow]) -> Iterator
         untrained = by_seed(row, row.untrained_run, row.untrained_protocol or row.protocol)
         gap = by_seed(row, row.supervised_run, row.supervised_protocol) - untrained
         values = ((by_seed(row, row.run, row.protocol) - untrained) / gap).dropna()
-        identity = by_cell[row.study, row.run, row.task, row.protocol, row.train_size].iloc[0]
+        identity = of(row, row.run, row.protocol).iloc[0]
         for seed, value in values.items():
-            changed = {"metric": "normalized_accuracy", "pretrain_seed": seed, "value": value}
-            yield {str(column): changed.get(str(column), cell) for column, cell in identity.items()}
+            yield {**identity, "metric": "normalized_accuracy", "pretrain_seed": seed, "value": value}
+
+
+def _converged(cells: _Cells, rows: Sequence[ConvergenceRow]) -> Iterator[dict[str, Any]]:
+    """Steps of fine-tuning by seed, as rows of the score table."""
+    for row in rows:
+        key = (row.study, row.run, row.task, row.protocol, row.train_size, row.metric)
+        own = {"metric": STEPS_TO_SCRATCH, "pretrain_seed": str(row.pretrain_seed), "value": row.steps, "unit": "none"}
+        yield {**_cell(cells, key, "convergence.csv").iloc[0], **own}
+
+
+def _cell(cells: _Cells, key: tuple[str, ...], file: str) -> pd.DataFrame:
+    """The score rows that a row of ``file`` rests on."""
+    if key not in cells:
+        raise StaleArtifactError(f"{file} rests on {' / '.join(key)}, scores.csv lacks it; run `dvc repro`.")
+    return cells[key]

@@ -13,7 +13,7 @@ from benchmark.statistics.aggregate import aggregate
 from benchmark.statistics.claims.runs import seed_scores, seed_table, source_scores
 from benchmark.statistics.claims.scores import NotEvaluableError
 from benchmark.statistics.inputs import read_table, scores_folder
-from benchmark.statistics.rows import NormalisedRow
+from benchmark.statistics.rows import ConvergenceRow, NormalisedRow
 from benchmark.workspace import Workspace
 from tests.statistics.synthetic import write_workspace
 
@@ -59,17 +59,17 @@ def value(table: Any, **where: str) -> list[float]:
 
 def test_folds_and_heads_are_averaged_and_seeds_kept():
     changes = [{"fold": "1", "value": "0.2"}, {"fold": "2", "value": "0.4"}, {"pretrain_seed": "1", "value": "0.9"}]
-    assert value(seed_table(scores(*changes), [], {}), task="t1") == pytest.approx([0.3, 0.9])
+    assert value(seed_table(scores(*changes), [], [], {}), task="t1") == pytest.approx([0.3, 0.9])
 
 
 @pytest.mark.parametrize("change", [{"split": "validation"}, {"unit": "slice"}])
 def test_only_test_clips_count(change: dict[str, str]):
-    table = seed_table(scores({}, {**change, "value": "0.9"}), [], {})
+    table = seed_table(scores({}, {**change, "value": "0.9"}), [], [], {})
     assert value(table, task="t1") == pytest.approx([0.5])
 
 
 def test_a_score_that_was_not_run_keeps_its_reason():
-    table = seed_table(scores({}, {"task": "t2", "value": "", "status": "not run", "reason": "no data"}), [], {})
+    table = seed_table(scores({}, {"task": "t2", "value": "", "status": "not run", "reason": "no data"}), [], [], {})
     with pytest.raises(NotEvaluableError, match="no data"):
         table.select({"task": "t2"})
 
@@ -84,19 +84,33 @@ REFERENCES = [
 
 def test_normalised_accuracy_is_made_seed_by_seed():
     """Of the final encoders: the snapshot at step 0 is another variant of the same run."""
-    table = seed_table(scores(*REFERENCES), [normalised()], {})
+    table = seed_table(scores(*REFERENCES), [normalised()], [], {})
     assert value(table, metric="normalized_accuracy") == pytest.approx([0.5, 1.0])
 
 
 def test_undefined_cells_have_none():
-    table = seed_table(scores(*REFERENCES), [normalised(status="undefined")], {})
+    table = seed_table(scores(*REFERENCES), [normalised(status="undefined")], [], {})
     with pytest.raises(NotEvaluableError):
         table.select({"metric": "normalized_accuracy"})
 
 
+def converged(**changes: Any) -> ConvergenceRow:
+    cell = {"study": "s", "run": "ours", "task": "t1", "protocol": "linear", "train_size": "full", "metric": "accuracy"}
+    facts = {"pretrain_seed": 1, "reference": "labels", "target": 0.5, "final": 0.7, "reached": True, "steps": 300}
+    return ConvergenceRow(**{**cell, **facts, **changes})
+
+
+def test_steps_to_converge_are_kept_seed_by_seed():
+    rows = [converged(), converged(pretrain_seed=0, steps=1001)]
+    table = seed_table(scores(*REFERENCES), [], rows, {})
+    assert value(table, metric="steps_to_scratch_accuracy", method="simclr") == [1001, 300]
+    with pytest.raises(StaleArtifactError, match=r"convergence\.csv rests on s / ours / t2"):
+        seed_table(scores(*REFERENCES), [], [converged(task="t2")], {})
+
+
 def test_normalised_accuracies_without_scores_are_stale():
     with pytest.raises(StaleArtifactError, match="random"):
-        seed_table(scores({}), [normalised()], {})
+        seed_table(scores({}), [normalised()], [], {})
 
 
 @pytest.fixture(scope="module")
