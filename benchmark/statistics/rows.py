@@ -148,8 +148,8 @@ class SnapshotRow:
 
 
 @dataclass(frozen=True)
-class CurveRow:
-    """A row of ``curves.csv``: what a run scores on a task's test clips after some steps of fine-tuning."""
+class TunedRow:
+    """A run's fine-tuning on one task under one protocol and train size, from one pre-training seed."""
 
     study: str
     run: str
@@ -158,8 +158,6 @@ class CurveRow:
     train_size: str
     pretrain_seed: int
     metric: str
-    step: int
-    value: float
 
     @property
     def cell(self) -> tuple[str, str, str, str]:
@@ -168,16 +166,17 @@ class CurveRow:
 
 
 @dataclass(frozen=True)
-class ConvergenceRow:
+class CurveRow(TunedRow):
+    """A row of ``curves.csv``: what the task's test clips score after some steps."""
+
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class ConvergenceRow(TunedRow):
     """A row of ``convergence.csv``: how soon fine-tuning reaches what training from scratch ends with."""
 
-    study: str
-    run: str
-    task: str
-    protocol: str
-    train_size: str
-    pretrain_seed: int
-    metric: str
     reference: str
     """The run that is trained from scratch."""
     target: float
