@@ -29,8 +29,8 @@ from benchmark.stages import split_corpus
 from benchmark.workspace import Workspace
 
 DVC = (sys.executable, "-m", "dvc")
-_PARTS = 4
-"""Parts that each process takes one after the other: few starts of DVC, and none waits long for the last."""
+_SHARE = 2
+"""A part is what is left, divided by this and by the stages at a time."""
 _PAUSE = 0.1
 """Seconds between looks at what runs."""
 _FAILED = "for the reason above; everything else is kept, so mend it and run the same command again."
@@ -168,6 +168,10 @@ def _ended(workspace: Workspace, work: Mapping[str, list[str]], jobs: int) -> Ge
 
 
 def _parts(names: Sequence[str], jobs: int) -> list[list[str]]:
-    """The names in order, in parts of about equal length."""
-    size = max(1, -(-len(names) // (jobs * _PARTS)))
-    return [list(names[start : start + size]) for start in range(0, len(names), size)]
+    """The names in order, in parts that shrink: few starts of DVC, and in the end none waits long for the last."""
+    parts, start = list[list[str]](), 0
+    while start < len(names):
+        size = -(-(len(names) - start) // (jobs * _SHARE))
+        parts.append(list(names[start : start + size]))
+        start += size
+    return parts

@@ -247,17 +247,17 @@ class Evaluation:
         module = _fine_tuning()
         outcomes: list[Outcome] = module.fine_tune(
             module.Tuning(
-                cell.protocol,
-                cell.material,
-                cell.corpus,
-                cell.data.rows,
-                cell.encoder,
-                cell.record["encoder"],
-                cell.record["config"],
-                self.job.seed,
-                cell.unit_key(self.job.seed, module.unit_settings(cell.protocol)),
-                self.device,
-                self.cache,
+                protocol=cell.protocol,
+                material=cell.material,
+                corpus=cell.corpus,
+                rows=cell.data.rows,
+                encoder=cell.encoder,
+                encoder_name=cell.record["encoder"],
+                encoder_config=cell.record["config"],
+                seed=self.job.seed,
+                key=cell.unit_key(self.job.seed, module.unit_settings(cell.protocol)),
+                device=self.device,
+                cache=self.cache,
             )
         )
         return outcomes
