@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does;
 for library in ("OMP", "OPENBLAS", "MKL"):
     # Tests run a process a core. A second thread on a small problem waits for work in a loop, ten times the time of the work.
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+from benchmark import resolve  # noqa: E402
+from benchmark.config import validate  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,8 +31,9 @@ def real_audio_folder() -> Path | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files come first, so that of two processes none is left alone with one at the end."""
-    items.sort(key=lambda item: "pipeline" not in item.path.parts)
+    """Files with slow tests come first, so that of two processes none is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +49,19 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def resolved_runs(shared_folder: Path) -> Path:
     """A cache that the tests of plans share: what a run resolves to is keyed by what was asked and by the code."""
     return shared_folder / "resolved-runs"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def resolved_here() -> Iterator[None]:
+    """What the planner leaves to a child process is done in this one, which loads torch once; ``test_resolve`` asks the child."""
+
+    def in_this_process(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        requests = [validate(resolve.Request, each, "request") for each in asked]
+        return [resolve._resolve_here(request).model_dump(mode="json") for request in requests]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resolve, "_in_child", in_this_process)
+        yield
 
 
 @pytest.fixture

@@ -3,21 +3,59 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from benchmark.cli import main
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.usefixtures("shared_cache")
 
 
-def benchmark(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark", *words], cwd=cwd, capture_output=True, text=True, check=False
+@dataclass(frozen=True)
+class Done:
+    """What a command said, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command as its own process would; few of these tests are about the process itself."""
+
+    def run(*words: str, cwd: Path = ROOT) -> Done:
+        handler = signal.getsignal(signal.SIGTERM)
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            patch.setattr(sys, "argv", ["benchmark", *words])
+            with pytest.raises(SystemExit) as stopped:
+                main()
+        signal.signal(signal.SIGTERM, handler)
+        assert isinstance(stopped.value.code, int)
+        return Done(stopped.value.code, *capsys.readouterr())
+
+    return run
+
+
+def test_the_module_is_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark", "list", "tasks"], cwd=ROOT, capture_output=True, text=True
     )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fsdd_digit" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -32,19 +70,19 @@ def benchmark(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
         ("profiles", "paper"),
     ],
 )
-def test_list(what: str, expected: str):
+def test_list(benchmark: Command, what: str, expected: str):
     done = benchmark("list", what, "--json")
     assert done.returncode == 0, done.stderr
     assert expected in [row["name"] for row in json.loads(done.stdout)]
 
 
-def test_datasets_are_listed_with_licence_size_and_access():
+def test_datasets_are_listed_with_licence_size_and_access(benchmark: Command):
     rows = {row["name"]: row for row in json.loads(benchmark("list", "datasets", "--json").stdout)}
     assert rows["urbansound8k"]["licence"].startswith("CC BY-NC 3.0")
     assert (rows["urbansound8k"]["size"], rows["urbansound8k"]["access"]) == ("6.0 GB", "open")
 
 
-def test_status_of_datasets(tmp_path: Path):
+def test_status_of_datasets(benchmark: Command, tmp_path: Path):
     done = benchmark("datasets", "status", "--data", str(tmp_path), "--json")
     rows = {row["name"]: row for row in json.loads(done.stdout)}
     assert rows["esc50"]["raw"] == "absent"
@@ -83,7 +121,7 @@ def test_what_is_said_of_datasets_needs_no_torch(words: str):
         (["pretrain", "--run", "nothing-0"], "does not exist; run `dvc repro`"),
     ],
 )
-def test_a_wrong_word_is_one_sentence_and_exit_code_2(words: list[str], sentence: str):
+def test_a_wrong_word_is_one_sentence_and_exit_code_2(benchmark: Command, words: list[str], sentence: str):
     done = benchmark(*words)
     assert done.returncode == 2
     assert sentence in done.stderr
@@ -91,12 +129,12 @@ def test_a_wrong_word_is_one_sentence_and_exit_code_2(words: list[str], sentence
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_command_or_option_is_a_usage_error():
+def test_an_unknown_command_or_option_is_a_usage_error(benchmark: Command):
     assert benchmark("pretrian").returncode == 2
     assert benchmark("plan", "--profil", "sandbox").returncode == 2
 
 
-def test_outside_a_checkout_it_says_so(tmp_path: Path):
+def test_outside_a_checkout_it_says_so(benchmark: Command, tmp_path: Path):
     (tmp_path / "params.yaml").touch()  # as in every project that uses DVC
     done = benchmark("list", "runs", cwd=tmp_path)
     assert done.returncode == 2
@@ -120,7 +158,7 @@ def test_outside_a_checkout_it_says_so(tmp_path: Path):
         ),
     ],
 )
-def test_a_fault_in_params_stops_the_plan(checkout: Path, old: str, new: str, sentence: str):
+def test_a_fault_in_params_stops_the_plan(benchmark: Command, checkout: Path, old: str, new: str, sentence: str):
     file = checkout / "params.yaml"
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new))
@@ -141,7 +179,7 @@ def test_a_fault_in_params_stops_the_plan(checkout: Path, old: str, new: str, se
         ("{temperature: 0.2,", "{temperature: -0.2,", "temperature: Input should be greater than 0"),
     ],
 )
-def test_a_fault_in_a_run_stops_the_plan(checkout: Path, old: str, new: str, sentence: str):
+def test_a_fault_in_a_run_stops_the_plan(benchmark: Command, checkout: Path, old: str, new: str, sentence: str):
     file = checkout / "studies" / "transfer.yaml"
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, new))
@@ -150,7 +188,7 @@ def test_a_fault_in_a_run_stops_the_plan(checkout: Path, old: str, new: str, sen
     assert sentence in done.stderr
 
 
-def test_select_keeps_comments_and_says_when_nothing_changed(checkout: Path):
+def test_select_keeps_comments_and_says_when_nothing_changed(benchmark: Command, checkout: Path):
     benchmark("select", "sandbox", cwd=checkout)
     before = (checkout / "params.yaml").read_text()
     assert "profile mini selected" in benchmark("select", "mini", cwd=checkout).stdout
@@ -164,7 +202,7 @@ def test_select_keeps_comments_and_says_when_nothing_changed(checkout: Path):
     assert (checkout / "params.yaml").read_text() == before
 
 
-def test_the_plan_of_the_paper_profile_shows_full_size_networks():
+def test_the_plan_of_the_paper_profile_shows_full_size_networks(benchmark: Command):
     done = benchmark("plan", "--profile", "paper", "--study", "transfer")
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}

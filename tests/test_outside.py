@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmark import closure, outside, resolve
+from benchmark import closure, outside
 from benchmark.bring_in import describe, forget
-from benchmark.config import load_params, validate
+from benchmark.config import load_params
 from benchmark.errors import ConfigError
 from benchmark.outside import OutsideModel, write_outside
 from benchmark.plan import Planner, active_stages, check_active
@@ -32,14 +31,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     shutil.copytree(ROOT / "studies", root / "studies")
     shutil.copy(ROOT / "params.yaml", root)
     installed(tmp_path / "elsewhere", monkeypatch, MODULE).write_weights(str(root / "w.safetensors"))
-    monkeypatch.setattr(resolve, "_in_child", in_this_process)
     return Workspace(root, "mini")
-
-
-def in_this_process(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the planner leaves to a child process; here that would only cost its start."""
-    requests = [validate(resolve.Request, each, "request") for each in asked]
-    return [resolve._resolve_here(request).model_dump(mode="json") for request in requests]
 
 
 def model(**changes: object) -> OutsideModel:

@@ -90,24 +90,27 @@ def test_nothing_is_overwritten(file: str, tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", registry.KINDS)
-def test_a_skeleton_in_the_tree_passes_its_tests_and_the_linter(kind: registry.Kind, tmp_path: Path):
+def test_skeletons_in_the_tree_pass_their_tests_and_the_linter(tmp_path: Path):
     for package in ("methods", "tasks", "tests"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, tmp_path / package)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    files = [str(file) for file in write_skeleton(kind, "new_sound", tmp_path).files]
-    contract = {"task": "tests/tasks/test_tasks.py", "dataset": "tests/tasks/test_datasets.py"}
-    chosen = ["-k", "new_sound", contract[kind]] if kind in contract else []
-    output = run("pytest", "-m", "not real_audio", files[1], *chosen, path=tmp_path, cwd=tmp_path)
+    written = [write_skeleton(kind, "new_sound", tmp_path).files for kind in registry.KINDS]
+    modules, tests = ([str(files[place].relative_to(tmp_path)) for files in written] for place in (0, 1))
+    contracts = ["tests/tasks/test_tasks.py", "tests/tasks/test_contract.py"]
+    words = ("-m", "not real_audio", "-rp", "-k", "new_sound")
+    output = run("pytest", *words, *tests, *contracts, path=tmp_path, cwd=tmp_path)
     assert " failed" not in output
+    for file in (*tests, *contracts):
+        assert f"PASSED {file}" in output
     ours = 'lint.isort.known-first-party = ["benchmark", "methods", "tasks"]'  # the engine is not in this copy
-    run("ruff", "check", "--no-cache", "--config", ours, *files, path=tmp_path, cwd=tmp_path)
-    run("ruff", "format", "--no-cache", "--check", *files, path=tmp_path, cwd=tmp_path)
+    run("ruff", "check", "--no-cache", "--config", ours, *modules, *tests, path=tmp_path, cwd=tmp_path)
+    run("ruff", "format", "--no-cache", "--check", *modules, *tests, path=tmp_path, cwd=tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", registry.KINDS)
-def test_a_skeleton_in_a_package_passes_its_tests_before_it_is_installed(kind: registry.Kind, tmp_path: Path):
+def test_skeletons_in_a_package_pass_their_tests_before_it_is_installed(tmp_path: Path):
     package = tmp_path / "my-sounds"
-    files = write_skeleton(kind, "new_sound", package, outside=True).files
-    run("pytest", "-p", "no:cacheprovider", str(files[1]), path=package, cwd=package)
+    tests = [write_skeleton(kind, f"new_{kind}", package, outside=True).files[1] for kind in registry.KINDS]
+    output = run("pytest", "-p", "no:cacheprovider", "-rp", *map(str, tests), path=package, cwd=package)
+    for file in tests:
+        assert f"PASSED {file.relative_to(package)}" in output

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
+import filelock
 import pytest
 
-from tests.pipeline.project import Project
+from tests.pipeline.project import Project, files_below
 
 
-@pytest.fixture(scope="package")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, bytes]]:
-    """A project whose stand-in profile has run once, and every file of its scores."""
-    project = Project.create(tmp_path_factory.mktemp("project"))
-    ran = project.repro()
-    assert {stage.split("@")[0] for stage in ran} == {
-        "prepare",
-        "pretrain",
-        "evaluate",
-        "aggregate",
-        "tables",
-        "report",
-    }
-    return project, project.scores()
+@pytest.fixture(scope="session")
+def first_run(shared_folder: Path) -> tuple[Project, dict[str, bytes]]:
+    """A project whose stand-in profile has run once, for whichever process asks first, and every file of its scores."""
+    project, scores = Project(shared_folder / "project"), shared_folder / "first-scores"
+    with filelock.FileLock(shared_folder / "project.lock"):
+        if not scores.exists():
+            Project.create(project.root)
+            ran = {stage.split("@")[0] for stage in project.repro()}
+            assert ran == {"prepare", "pretrain", "evaluate", "aggregate", "tables", "report"}
+            shutil.copytree(project.scores_folder(), scores)
+    return project, files_below(scores)
 
 
 @pytest.fixture
 def project(first_run: tuple[Project, dict[str, bytes]]) -> Project:
-    """The project; tests leave their edits in it."""
+    """The project; the tests of one file leave their edits in it."""
     return first_run[0]
 
 

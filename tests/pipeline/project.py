@@ -84,7 +84,7 @@ class Project:
     def create(cls, root: Path) -> Project:
         """Copy the engine and the pipeline, write a small study, select the stand-in profile."""
         for package in ("benchmark", "methods", "tasks"):
-            shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / package, root / package)  # with what Python has compiled of it
         for file in ("dvc.yaml", ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / file, root / file)
         (root / ".dvc").mkdir()
@@ -157,9 +157,15 @@ class Project:
         params["profiles"][profile].update(changes)
         (self.root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
+    def scores_folder(self, profile: str = "standin") -> Path:
+        """Where aggregation leaves a profile's scores."""
+        return self.root / "results" / profile / "scores"
+
     def scores(self, profile: str = "standin") -> dict[str, bytes]:
         """Every file of scores, by name."""
-        folder = self.root / "results" / profile / "scores"
-        return {
-            str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-        }
+        return files_below(self.scores_folder(profile))
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Every file's bytes by its path below ``folder``."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -40,6 +40,7 @@ def project(root: Path, corpus: Corpus) -> Workspace:
     workspace.corpus("toy", RATE).parent.mkdir(parents=True)
     workspace.corpus("toy", RATE).symlink_to(corpus.folder)
     shutil.copy(ROOT / "params.yaml", root)
+    (root / "studies").symlink_to(ROOT / "studies")
     training = {"steps": 60, "checkpoint_every": 10, "snapshots": (20,)}
     ref = test_stage.ref("toy", corpus.fingerprint)
     job = make_job(machine=Machine(threads=1, ranks=2), training=training, sources=(ref,), profile="sandbox")
