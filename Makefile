@@ -6,6 +6,8 @@ JOBS    ?=
 VENV    := .venv
 STAMP   := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# A run is some two hundred short processes, of which each would else compile this package again.
+unexport PYTHONDONTWRITEBYTECODE
 # make repro PROFILE=mini STUDY=transfer DATA=/folder/with/ESC-50-master
 ifdef DATA
 export BENCHMARK_DATA := $(abspath $(DATA))
@@ -15,11 +17,10 @@ endif
 
 setup: $(STAMP)
 
-# Nothing is compiled ahead: of sixteen thousand modules a fraction is ever imported.
 $(STAMP): requirements.lock requirements-hear.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info[:2] < (3, 14) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-hear.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $(STAMP)
@@ -56,4 +57,4 @@ lock:
 	  pyproject.toml requirements.in -o requirements.lock
 
 clean:
-	rm -rf build results/sandbox results/mini results/mini_gpu results/paper .cache data/prepared data/standin
+	rm -rf build results/sandbox results/mini results/mini_long results/mini_gpu results/paper .cache data/prepared data/standin

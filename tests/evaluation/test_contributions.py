@@ -49,7 +49,7 @@ def test_a_pseudo_value_is_the_derivative_by_a_clips_weight(metric: str, ties: b
     targets, scores = answers(60, ties)
     found = contributions(metric, targets, NOTHING, scores)
     step = 1e-5
-    for clip in range(60):
+    for clip in (*range(0, 60, 4), 7):  # of clip 7 a class has no other
         more, less = np.ones(60), np.ones(60)
         more[clip], less[clip] = 1 + step, 1 - step
         slope = (weighted(metric, targets, scores, more) - weighted(metric, targets, scores, less)) / (2 * step)
@@ -77,7 +77,7 @@ def test_the_linearised_bootstrap_is_the_full_one(metric: str) -> None:
     credit, mass = (part.reshape(-1, 3).sum(1) for part in contributions(metric, targets, NOTHING, scores))
     linear = grouped_replicates(credit, mass, 4000, np.random.default_rng(0))
     generator = np.random.default_rng(1)
-    rows = (3 * generator.integers(0, 150, (300, 150))[:, :, None] + np.arange(3)).reshape(300, -1)
+    rows = (3 * generator.integers(0, 150, (150, 150))[:, :, None] + np.arange(3)).reshape(150, -1)
     full = of_resamples(metric, targets, scores, rows)
     assert linear.std() == pytest.approx(full.std(), rel=0.15)
     assert linear.mean() == pytest.approx(full.mean(), abs=0.3 * full.std())
