@@ -194,6 +194,7 @@ def test_the_claim_about_convergence_finds_curves(evaluations: list[EvaluateJob]
     assert (needs["methods"], needs["metrics"]) == (["audio2vec_cbow", "scratch"], [convergence.METRIC])
     [tuned] = [job for job in evaluations if job.run == "audio2vec_cbow"]
     [scratch] = [job for job in evaluations if job.run == "a2v_scratch"]
+    assert [tuned.method, scratch.method] == needs["methods"]
     for job, protocol in ((tuned, tuned.protocols["fine_tune"]), (scratch, scratch.protocols["scratch"])):
         assert set(needs["tasks"]) <= {ref.task for ref in job.tasks}
         assert "full" in protocol.train_sizes

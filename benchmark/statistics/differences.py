@@ -128,8 +128,9 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _unequal(before: Mapping[Any, Any], now: Mapping[Any, Any]) -> Iterator[tuple[Any, Any, Any, bool]]:
+    """What one side lacks is equal to a parameter that the other leaves unset."""
     for key in sorted({*before, *now}):
-        if (key in before) != (key in now) or before.get(key) != now.get(key):
+        if before.get(key) != now.get(key):
             yield key, before.get(key), now.get(key), key in before and key in now
 
 

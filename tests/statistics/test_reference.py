@@ -215,7 +215,7 @@ def test_without_a_measured_tolerance_nothing_may_move_and_a_note_says_why():
 
 
 def test_bookkeeping_and_new_parameters_change_no_experiment():
-    current = with_record(finished(), "simclr-0", settings={"log_every": 1}, method_config={"added": 1})
+    current = with_record(finished(), "simclr-0", settings={"log_every": 1}, method_config={"added": 1, "unset": None})
     current = with_record(current, "logmel-0", machine={"workers": 8})
     found = checked(current)
     assert found.failures == []
