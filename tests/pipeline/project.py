@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -58,7 +59,7 @@ STUDY = {
         }
     },
 }
-PROFILE = {
+PROFILE: dict[str, Any] = {
     "studies": ["tiny"],
     "rates": {"default": [16000]},
     "seeds": {"default": 1},

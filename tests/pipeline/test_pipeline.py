@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 
-from tests.pipeline.project import Project
+from tests.pipeline.project import PROFILE, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -119,26 +119,30 @@ def test_side_by_side_too_a_crash_is_told_and_the_other_runs_go_on(project: Proj
 
 
 def test_an_interrupt_stops_every_stage_that_runs_side_by_side(project: Project):
-    project.edit("methods/simclr.py", "EDITED = 4", "EDITED = 5")
+    params = (project.root / "params.yaml").read_text()
+    endless = {**PROFILE["runs"]["default"], "steps": 1_000_000}
+    project.change_profile("standin", {"runs": {"default": endless}})
     process = project.start("benchmark", "repro", "--jobs", "2")
-    stage = first_stage(process.pid)
+    stage = training(project, process.pid)
     os.kill(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=120)
+    (project.root / "params.yaml").write_text(params)
     assert process.returncode == 130, output
     assert "Interrupted; everything finished is kept" in output
     assert not stage.is_running()
 
 
-def first_stage(pid: int) -> psutil.Process:
-    """The first process that trains below a process, once it is past its start."""
+def training(project: Project, pid: int) -> psutil.Process:
+    """The process below another that trains, once it has written a checkpoint."""
     for _ in range(600):
+        time.sleep(0.1)
+        if not list((project.root / ".cache" / "benchmark" / "checkpoints").glob("*/step-*.safetensors")):
+            continue
         for child in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if "pretrain" in child.cmdline():
-                    time.sleep(2)
+                if "simclr-0" in child.cmdline():
                     return child
-        time.sleep(0.1)
-    raise AssertionError("no stage has started")
+    raise AssertionError("nothing trains")
 
 
 def test_parameters_that_do_not_match_the_selected_stages_are_refused(project: Project):
