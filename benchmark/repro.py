@@ -112,10 +112,12 @@ class _Part:
         return self.output.read().decode(errors="replace").strip()
 
     def interrupt(self) -> None:
-        """Interrupt its stage, which saves its state; DVC itself, which would go on with the next, is ended."""
+        """End DVC, which would go on with the next stage, and the stage, which saves its state.
+
+        Not by Ctrl-C's signal: what a script starts in the background ignores it.
+        """
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGINT)
-        self.process.terminate()
+            os.killpg(self.process.pid, signal.SIGTERM)
 
     def wait(self) -> None:
         """Wait for the last of its processes."""

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -112,7 +113,7 @@ class Project:
         return {**os.environ, **own, **quiet}
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own."""
+        """Start a command in a process group of its own, which takes Ctrl-C however these tests were started."""
         return subprocess.Popen(
             command,
             cwd=self.root,
@@ -121,6 +122,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -124,17 +124,22 @@ def test_an_interrupt_stops_every_stage_that_runs_side_by_side(project: Project)
     project.change_profile("standin", {"runs": {"default": endless}})
     process = project.start("benchmark", "repro", "--jobs", "2")
     stage = training(project, process.pid)
-    os.kill(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
-    (project.root / "params.yaml").write_text(params)
-    assert process.returncode == 130, output
-    assert "Interrupted; everything finished is kept" in output
-    assert not stage.is_running()
+    try:
+        os.kill(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 130, output
+        assert "Interrupted; everything finished is kept" in output
+        assert not stage.is_running()
+    finally:
+        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            stage.kill()
+        (project.root / "params.yaml").write_text(params)
 
 
 def training(project: Project, pid: int) -> psutil.Process:
     """The process below another that trains, once it has written a checkpoint."""
-    for _ in range(600):
+    for _ in range(1200):
         time.sleep(0.1)
         if not list((project.root / ".cache" / "benchmark" / "checkpoints").glob("*/step-*.safetensors")):
             continue
