@@ -70,21 +70,58 @@ def repro(workspace: Workspace, jobs: int | None = None) -> None:
 
 
 def _dvc(workspace: Workspace, *words: str, stdout: int | None = None) -> str:
-    """One DVC process, which gets its own Ctrl-C; returns its output where that is not shown."""
-    done = subprocess.run([*DVC, *words], cwd=workspace.root, env=_environment(), stdout=stdout, text=True, check=False)
-    if done.returncode:
+    """One DVC process; returns its output where that is not shown."""
+    process = _start(workspace, words, stdout)
+    try:
+        said, _ = process.communicate()
+    except BaseException:
+        _interrupt(process)
+        _wait(process)
+        raise
+    if process.returncode:
         raise StageError(f"`dvc {words[0]}` failed, {_FAILED}")
-    return done.stdout or ""
+    return (said or b"").decode()
 
 
-def _environment() -> dict[str, str]:
-    """The stages' command is found where this Python is, also outside of an activated environment."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+def _start(
+    workspace: Workspace, words: Sequence[str], stdout: int | IO[bytes] | None, stderr: int | None = None
+) -> subprocess.Popen[bytes]:
+    """A DVC process in a session of its own, so that an interrupt can reach all that runs below it, and nothing else.
+
+    The stages' command is found where this Python is, also outside of an activated environment.
+    """
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return subprocess.Popen(
+        [*DVC, *words],
+        cwd=workspace.root,
+        env={**os.environ, "PATH": path},
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """End DVC, which would go on with the next stage, and the stage, which saves its state.
+
+    Not by Ctrl-C's signal: what a script starts in the background ignores it.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the last process of the session."""
+    process.wait()
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.killpg(process.pid, 0)
+            time.sleep(_PAUSE)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Some of the work, in a DVC process with a session of its own."""
+    """Some of the work, in a DVC process."""
 
     names: list[str]
     process: subprocess.Popen[bytes]
@@ -96,36 +133,12 @@ class _Part:
         """Reproduce the stages in order."""
         output = tempfile.TemporaryFile()  # noqa: SIM115 (it outlives this function, and goes with the part)
         words = ["--wait-for-lock", "repro", "--quiet", "--single-item", "--keep-going", *stages]
-        process = subprocess.Popen(
-            [*DVC, *words],
-            cwd=workspace.root,
-            env=_environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        return cls(names, process, output)
+        return cls(names, _start(workspace, words, output, subprocess.STDOUT), output)
 
     def said(self) -> str:
         """All that its stages have said."""
         self.output.seek(0)
         return self.output.read().decode(errors="replace").strip()
-
-    def interrupt(self) -> None:
-        """End DVC, which would go on with the next stage, and the stage, which saves its state.
-
-        Not by Ctrl-C's signal: what a script starts in the background ignores it.
-        """
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGTERM)
-
-    def wait(self) -> None:
-        """Wait for the last of its processes."""
-        self.process.wait()
-        with contextlib.suppress(ProcessLookupError):
-            while True:
-                os.killpg(self.process.pid, 0)
-                time.sleep(_PAUSE)
 
 
 def _side_by_side(workspace: Workspace, work: Mapping[str, list[str]], jobs: int, unit: str) -> None:
@@ -164,9 +177,9 @@ def _ended(workspace: Workspace, work: Mapping[str, list[str]], jobs: int) -> Ge
             yield from ended
     finally:
         for part in running:
-            part.interrupt()
+            _interrupt(part.process)
         for part in running:
-            part.wait()
+            _wait(part.process)
 
 
 def _parts(names: Sequence[str], jobs: int) -> list[list[str]]:
