@@ -426,15 +426,15 @@ def check_fine_tuning(where: str, encoder: str, protocol: Protocol, settings: Re
     if settings.scope == "clip" or not settings.parameters:
         why = "sees whole clips" if settings.scope == "clip" else "has no parameters"
         raise ConfigError(f"{where}: encoder {encoder} {why}, so that it cannot be fine-tuned; drop the protocol.")
-    if protocol.curve_every is not None and settings.training.epochs:
-        raise ConfigError(
-            f"{where}: curve_every averages folds by the step, and an epoch has more steps in one than in another; "
-            "state the length of training in steps, or drop it."
-        )
     if not settings.needs_labels:
         raise ConfigError(f"{where}: method {protocol.method} does not learn a task's labels; name one that does.")
     if not (training.steps or training.epochs):
         raise ConfigError(f"{where}: training has no length; set training.steps or training.epochs.")
+    if protocol.curve_every is not None and training.epochs:
+        raise ConfigError(
+            f"{where}: curve_every averages folds by the step, and an epoch has more steps in one than in another; "
+            "state the length of training in steps, or drop it."
+        )
     if training.snapshots:
         raise ConfigError(f"{where}: fine-tuned encoders are not kept, so that there are no snapshots; drop them.")
 

@@ -15,9 +15,6 @@ for library in ("OMP", "OPENBLAS", "MKL"):
     # Tests run a process a core. A second thread on a small problem waits for work in a loop, ten times the time of the work.
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-from benchmark import resolve  # noqa: E402
-from benchmark.config import validate  # noqa: E402
-
 ROOT = Path(__file__).parent.parent
 
 
@@ -54,6 +51,8 @@ def resolved_runs(shared_folder: Path) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def resolved_here() -> Iterator[None]:
     """What the planner leaves to a child process is done in this one, which loads torch once; ``test_resolve`` asks the child."""
+    from benchmark import resolve
+    from benchmark.config import validate
 
     def in_this_process(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
         requests = [validate(resolve.Request, each, "request") for each in asked]

@@ -12,7 +12,7 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 
-from benchmark.statistics.families import StudyResults
+from benchmark.statistics.families import StudyResults, protocol_of_reference
 from benchmark.statistics.rows import ConvergenceRow, CurveRow
 
 METRIC = "steps_to_scratch_accuracy"
@@ -63,11 +63,10 @@ def _of_cell(results: StudyResults, cell: Cell, by_cell: Curves) -> Iterator[Con
 
 
 def _reference(results: StudyResults, cell: Cell, by_cell: Curves) -> Cell | None:
-    """What is trained from scratch on the same clips: under the same protocol, else under its only one."""
+    """What is trained from scratch on the same clips."""
     run, task, protocol, size = cell
     family = results.families[run]
     reference = run if family.role == "supervised" else family.facts.supervised.get(task)
-    protocols = [other[2] for other in by_cell if (other[0], other[1], other[3]) == (reference, task, size)]
-    if reference is None or not (protocol in protocols or len(protocols) == 1):
-        return None
-    return reference, task, protocol if protocol in protocols else protocols[0], size
+    watched = [other[2] for other in by_cell if (other[0], other[1], other[3]) == (reference, task, size)]
+    own = protocol_of_reference(protocol, watched)
+    return (reference, task, own, size) if reference and own else None

@@ -16,7 +16,7 @@ from benchmark.jobs import ReportJob
 from benchmark.seeding import numpy_stream
 from benchmark.statistics.bootstrap import Floats, percentile_interval, unit_shares
 from benchmark.statistics.cells import Cell, CellKey, joint_replicates
-from benchmark.statistics.families import Family, StudyResults
+from benchmark.statistics.families import Family, StudyResults, protocol_of_reference
 from benchmark.statistics.normalised import NormalisedAccuracy, mean_over_tasks
 from benchmark.statistics.paired import clustered_standard_error, holm, minimum_detectable_difference, sign_flip_p
 from benchmark.statistics.rows import AccuracyRow, ComparisonRow, NormalisedMeanRow, NormalisedRow
@@ -230,16 +230,12 @@ class _Estimator:
         return key._replace(protocol=named.get(key.protocol, key.protocol))
 
     def _supervised(self, run: str, key: CellKey) -> tuple[str, Cell | None]:
-        """The Supervised reference at the same task and train size: under the same protocol, else under its only one.
-
-        Equation (1) trains encoder and head of Supervised together: it need not have been scored as a frozen encoder.
-        """
+        """The Supervised reference at the same task and train size, and its protocol."""
         family = self.results.families.get(run)
         cells = family.cells if family else {}
-        if key in cells:
-            return key.protocol, cells[key]
-        others = [k for k in cells if (k.task, k.train_size) == (key.task, key.train_size)]
-        return (others[0].protocol, cells[others[0]]) if len(others) == 1 else ("", None)
+        scored = [k.protocol for k in cells if (k.task, k.train_size) == (key.task, key.train_size)]
+        protocol = protocol_of_reference(key.protocol, scored)
+        return (protocol, cells[key._replace(protocol=protocol)]) if protocol else ("", None)
 
 
 def _adjusted(comparisons: list[ComparisonRow]) -> list[ComparisonRow]:

@@ -89,6 +89,16 @@ class StudyResults:
         return "untrained" if any(run == other.untrained for other in self.study.runs.values()) else "baseline"
 
 
+def protocol_of_reference(protocol: str, scored: Sequence[str]) -> str | None:
+    """Under which protocol a Supervised reference stands beside a cell: under the cell's own, else under its only one.
+
+    Equation (1) trains encoder and head of Supervised together: it need not have been scored as a frozen encoder.
+    """
+    if protocol in scored:
+        return protocol
+    return scored[0] if len(scored) == 1 else None
+
+
 def headline(study: Study, runs: Container[str]) -> TableSpec | None:
     """The study's first shown table of accuracies that is no control, which findings, metrics and plots are about, or None."""
     tables = shown_tables(study, runs).values()

@@ -58,7 +58,8 @@ def seed_table(
     rows = scores[(scores["split"] == "test") & (scores["unit"] != "slice")].assign(source="run", unit="fraction")
     ran = rows["status"] == "ok"
     kept = rows[ran].assign(value=pd.to_numeric(rows["value"][ran]))
-    final = kept[kept["variant"].map(snapshot_step).isna()]
+    read = {"accuracy", *(row.metric for row in convergence)}
+    final = kept[kept["metric"].isin(read) & kept["variant"].map(snapshot_step).isna()]
     cells = {tuple(map(str, key)): cell for key, cell in final.groupby([*_CELL, "metric"])}
     made = [*_normalised(cells, normalised), *_converged(cells, convergence)]
     added = pd.DataFrame(made, columns=kept.columns)
