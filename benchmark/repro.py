@@ -1,8 +1,8 @@
 """`dvc repro` with several stages at a time: DVC runs one after the other, and lets several of its processes share a workspace.
 
-DVC alone decides what must run. Here stages that do not wait for each other are dealt out to several processes of it, runs
-(``pretrain`` and then ``evaluate``) and corpora (``prepare``); what waits for all of them runs last, as ever. A stage
-computes the same bits whatever runs beside it.
+DVC alone decides what must run, and starts it. Here stages that do not wait for each other are dealt out to several
+processes of it, runs (``pretrain`` and then ``evaluate``) and corpora (``prepare``); what waits for all of them runs last, as
+ever. A stage computes the same bits whatever runs beside it, and whether it loads its libraries itself or not.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from typing import IO
 
 from tqdm import tqdm
 
-from benchmark.config import load_params
+from benchmark.config import Params, load_params
 from benchmark.errors import StageError
-from benchmark.stages import split_corpus
+from benchmark.plan import make_plan
+from benchmark.stages import scan_stage, split_corpus
+from benchmark.warm import warm_starts
 from benchmark.workspace import Workspace
 
 DVC = (sys.executable, "-m", "dvc")
@@ -46,59 +48,91 @@ def repro(workspace: Workspace, jobs: int | None = None) -> None:
         StageError: a stage failed; the others are done, but for those that wait for it.
     """
     params = load_params(workspace.root)
-    profile, active = workspace.profile, params.active
-    jobs = jobs or (2 if params.machine_of(profile).device == "cpu" else 1)
-    if jobs == 1:
-        _dvc(workspace, "repro", "--keep-going")
+    device = params.machine_of(workspace.profile).device
+    if _up_to_date(workspace, params):
         return
-    absent = [corpus for corpus in active.corpora if not workspace.manifest(*split_corpus(corpus)).exists()]
+    with warm_starts(device) as environment:
+        _reproduce(_Dvc(workspace, environment), params, jobs or (2 if device == "cpu" else 1))
+
+
+def _up_to_date(workspace: Workspace, params: Params) -> bool:
+    """Whether nothing but bookkeeping would run: that is done here, where DVC would write its lock file after each part of it."""
+    if not (workspace.root / "dvc.lock").exists() or not all(
+        workspace.manifest(*split_corpus(corpus)).exists() for corpus in params.active.corpora
+    ):
+        return False
+    scan_stage(workspace)
+    make_plan(workspace).write()
+    changed = _Dvc(workspace, {}).changed()
+    nothing = not (changed - {f"scan@{workspace.profile}", f"plan@{workspace.profile}"})
+    if nothing:
+        print(f"Profile {workspace.profile} is up to date.")
+    return nothing
+
+
+def _reproduce(dvc: _Dvc, params: Params, jobs: int) -> None:
+    """What is said of :func:`repro`."""
+    if jobs == 1:
+        dvc.run("repro", "--keep-going")
+        return
+    profile, active, manifest = dvc.workspace.profile, params.active, dvc.workspace.manifest
+    absent = [corpus for corpus in active.corpora if not manifest(*split_corpus(corpus)).exists()]
     if len(absent) > 1:
-        _dvc(workspace, "repro", "--single-item", f"scan@{profile}")
-        _side_by_side(workspace, {corpus: [f"prepare@{profile}-{corpus}"] for corpus in absent}, jobs, "corpora")
-    _dvc(workspace, "repro", f"plan@{profile}")
+        dvc.run("repro", "--single-item", f"scan@{profile}")
+        _side_by_side(dvc, {corpus: [f"prepare@{profile}-{corpus}"] for corpus in absent}, jobs, "corpora")
+    dvc.run("repro", f"plan@{profile}")
     runs = {run: [f"{stage}@{profile}-{run}" for stage in ("pretrain", "evaluate")] for run in active.runs}
     last = [f"aggregate@{profile}", *(f"tables@{profile}-{study}" for study in active.studies), f"report@{profile}"]
-    # of all stages: DVC reads its files again for each one that is named
-    changed = json.loads(_dvc(workspace, "status", "--json", stdout=subprocess.PIPE))
+    changed = dvc.changed()
     waiting = {run: stages for run, stages in runs.items() if any(stage in changed for stage in stages)}
     if len(waiting) > 1:
-        _side_by_side(workspace, waiting, jobs, "runs")
+        _side_by_side(dvc, waiting, jobs, "runs")
     elif waiting:  # alone it may show its own progress
-        _dvc(workspace, "repro", "--single-item", *next(iter(waiting.values())))
+        dvc.run("repro", "--single-item", *next(iter(waiting.values())))
     if waiting or any(stage in changed for stage in last):
-        _dvc(workspace, "repro", "--single-item", "--keep-going", *last)
+        dvc.run("repro", "--single-item", "--keep-going", *last)
 
 
-def _dvc(workspace: Workspace, *words: str, stdout: int | None = None) -> str:
-    """One DVC process; returns its output where that is not shown."""
-    process = _start(workspace, words, stdout)
-    try:
-        said, _ = process.communicate()
-    except BaseException:
-        _interrupt(process)
-        _wait(process)
-        raise
-    if process.returncode:
-        raise StageError(f"`dvc {words[0]}` failed, {_FAILED}")
-    return (said or b"").decode()
+@dataclass(frozen=True)
+class _Dvc:
+    """How DVC is run: where, and with what in its environment."""
 
+    workspace: Workspace
+    environment: Mapping[str, str]
 
-def _start(
-    workspace: Workspace, words: Sequence[str], stdout: int | IO[bytes] | None, stderr: int | None = None
-) -> subprocess.Popen[bytes]:
-    """A DVC process in a session of its own, so that an interrupt can reach all that runs below it, and nothing else.
+    def run(self, *words: str, stdout: int | None = None) -> str:
+        """One DVC process; returns its output where that is not shown."""
+        process = self.start(words, stdout)
+        try:
+            said, _ = process.communicate()
+        except BaseException:
+            _interrupt(process)
+            _wait(process)
+            raise
+        if process.returncode:
+            raise StageError(f"`dvc {words[0]}` failed, {_FAILED}")
+        return (said or b"").decode()
 
-    The stages' command is found where this Python is, also outside of an activated environment.
-    """
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return subprocess.Popen(
-        [*DVC, *words],
-        cwd=workspace.root,
-        env={**os.environ, "PATH": path},
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-    )
+    def changed(self) -> set[str]:
+        """The stages that DVC would run: of all, since it reads its files again for each one that is named."""
+        return set(json.loads(self.run("status", "--json", stdout=subprocess.PIPE)))
+
+    def start(
+        self, words: Sequence[str], stdout: int | IO[bytes] | None, stderr: int | None = None
+    ) -> subprocess.Popen[bytes]:
+        """A DVC process in a session of its own, so that an interrupt can reach all that runs below it, and nothing else.
+
+        The stages' command is found where this Python is, also outside of an activated environment.
+        """
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        return subprocess.Popen(
+            [*DVC, *words],
+            cwd=self.workspace.root,
+            env={**os.environ, "PATH": path, **self.environment},
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
@@ -129,11 +163,11 @@ class _Part:
     """What its stages say, kept until it ends: lines of several would mix, and progress bars too."""
 
     @classmethod
-    def start(cls, workspace: Workspace, names: list[str], stages: list[str]) -> _Part:
+    def start(cls, dvc: _Dvc, names: list[str], stages: list[str]) -> _Part:
         """Reproduce the stages in order."""
         output = tempfile.TemporaryFile()  # noqa: SIM115 (it outlives this function, and goes with the part)
         words = ["--wait-for-lock", "repro", "--quiet", "--single-item", "--keep-going", *stages]
-        return cls(names, _start(workspace, words, output, subprocess.STDOUT), output)
+        return cls(names, dvc.start(words, output, subprocess.STDOUT), output)
 
     def said(self) -> str:
         """All that its stages have said."""
@@ -141,7 +175,7 @@ class _Part:
         return self.output.read().decode(errors="replace").strip()
 
 
-def _side_by_side(workspace: Workspace, work: Mapping[str, list[str]], jobs: int, unit: str) -> None:
+def _side_by_side(dvc: _Dvc, work: Mapping[str, list[str]], jobs: int, unit: str) -> None:
     """Reproduce the stages of each piece of work in order, ``jobs`` pieces at a time.
 
     Raises:
@@ -149,8 +183,8 @@ def _side_by_side(workspace: Workspace, work: Mapping[str, list[str]], jobs: int
     """
     done = failed = 0
     with (
-        contextlib.closing(_ended(workspace, work, jobs)) as ended,
-        tqdm(total=len(work), desc=f"{workspace.profile}, {jobs} at a time", unit=unit, disable=None) as bar,
+        contextlib.closing(_ended(dvc, work, jobs)) as ended,
+        tqdm(total=len(work), desc=f"{dvc.workspace.profile}, {jobs} at a time", unit=unit, disable=None) as bar,
     ):
         for part in ended:
             done += len(part.names)
@@ -163,14 +197,14 @@ def _side_by_side(workspace: Workspace, work: Mapping[str, list[str]], jobs: int
         raise StageError(f"Some {unit} failed, {_FAILED}")
 
 
-def _ended(workspace: Workspace, work: Mapping[str, list[str]], jobs: int) -> Generator[_Part]:
+def _ended(dvc: _Dvc, work: Mapping[str, list[str]], jobs: int) -> Generator[_Part]:
     """Each part of the work as it ends, ``jobs`` running at a time; whoever leaves early interrupts those and waits for them."""
     waiting, running = deque(_parts(list(work), jobs)), list[_Part]()
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 names = waiting.popleft()
-                running.append(_Part.start(workspace, names, [stage for name in names for stage in work[name]]))
+                running.append(_Part.start(dvc, names, [stage for name in names for stage in work[name]]))
             time.sleep(_PAUSE)
             ended = [part for part in running if part.process.poll() is not None]
             running = [part for part in running if part.process.returncode is None]
