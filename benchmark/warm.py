@@ -126,7 +126,7 @@ def _keep(connection: socket.socket) -> dict[str, Any]:
         os.setpgid(command, command)
     os.close(running)
     gone = False
-    while not gone and ended not in select.select([connection, ended], [], [])[0]:
+    while not gone and ended not in select.select([connection.fileno(), ended], [], [])[0]:
         word = connection.recv(1)
         gone = not word
         with contextlib.suppress(ProcessLookupError):
