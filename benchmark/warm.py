@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,13 +93,13 @@ def run_warm(address: str) -> int | None:
     return int(code or 1)
 
 
-def _serve(listener: socket.socket) -> dict[str, Any]:
-    """Fork for every command until standard input ends; returns in the processes that are a command, with what it is."""
+def _serve(listener: socket.socket) -> dict[str, Any] | None:
+    """Fork for every command until standard input ends, then None; in the processes that are a command, what it is."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [])
         if sys.stdin in ready:
-            sys.exit()
+            return None
         connection, _ = listener.accept()
         with connection:
             if not _fork():
@@ -164,6 +165,9 @@ def _main(address: str) -> None:
         listener.listen()
         os.rename(f"{address}.new", address)  # whoever sees it can connect
         request = _serve(listener)
+    if request is None:
+        shutil.rmtree(Path(address).parent, ignore_errors=True)  # nobody else does where the keeper was killed
+        return
     _become(request)
     importlib.import_module("benchmark.cli").main()
 

@@ -48,6 +48,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def ended(pid: int) -> bool:
+    """Whether a process runs no more, also where nobody has asked for its exit code."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @pytest.fixture(scope="module")
 def warm() -> Iterator[dict[str, str]]:
     """The environment of commands below a process that has loaded the libraries."""
@@ -116,18 +124,26 @@ def test_it_does_not_outlive_its_caller(stand_in: Callable[..., subprocess.Popen
     command = int(process.stdout.readline())
     process.kill()
     process.wait()
-    wait_until(lambda: not psutil.pid_exists(command))
+    wait_until(lambda: ended(command))
 
 
 def test_the_loaded_process_does_not_outlive_the_one_that_keeps_it():
-    keep = "import time\nfrom benchmark.warm import warm_starts\nwith warm_starts('cpu'):\n print(flush=True)\n time.sleep(60)"
+    keep = """
+import time
+from benchmark.warm import warm_starts
+with warm_starts("cpu") as environment:
+    print(*environment.values(), flush=True)
+    time.sleep(60)
+"""
     keeper = subprocess.Popen([sys.executable, "-c", keep], cwd=ROOT, stdout=subprocess.PIPE)
     assert keeper.stdout is not None
-    keeper.stdout.readline()
+    folder = Path(keeper.stdout.readline().decode().strip()).parent
+    assert folder.is_dir()
     (loaded,) = psutil.Process(keeper.pid).children()
     keeper.kill()
     keeper.wait()
-    wait_until(lambda: not loaded.is_running())
+    wait_until(lambda: ended(loaded.pid))
+    assert not folder.exists()
 
 
 def test_where_nobody_listens_a_command_starts_alone(tmp_path: Path):
