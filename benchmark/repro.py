@@ -57,9 +57,7 @@ def repro(workspace: Workspace, jobs: int | None = None) -> None:
 
 def _up_to_date(workspace: Workspace, params: Params) -> bool:
     """Whether nothing but bookkeeping would run: that is done here, where DVC would write its lock file after each part of it."""
-    if not (workspace.root / "dvc.lock").exists() or not all(
-        workspace.manifest(*split_corpus(corpus)).exists() for corpus in params.active.corpora
-    ):
+    if not (workspace.root / "dvc.lock").exists() or _unprepared(workspace, params):
         return False
     scan_stage(workspace)
     make_plan(workspace).write()
@@ -70,13 +68,18 @@ def _up_to_date(workspace: Workspace, params: Params) -> bool:
     return nothing
 
 
+def _unprepared(workspace: Workspace, params: Params) -> list[str]:
+    """The selected corpora that have never been prepared."""
+    return [corpus for corpus in params.active.corpora if not workspace.manifest(*split_corpus(corpus)).exists()]
+
+
 def _reproduce(dvc: _Dvc, params: Params, jobs: int) -> None:
     """What is said of :func:`repro`."""
     if jobs == 1:
         dvc.run("repro", "--keep-going")
         return
-    profile, active, manifest = dvc.workspace.profile, params.active, dvc.workspace.manifest
-    absent = [corpus for corpus in active.corpora if not manifest(*split_corpus(corpus)).exists()]
+    profile, active = dvc.workspace.profile, params.active
+    absent = _unprepared(dvc.workspace, params)
     if len(absent) > 1:
         dvc.run("repro", "--single-item", f"scan@{profile}")
         _side_by_side(dvc, {corpus: [f"prepare@{profile}-{corpus}"] for corpus in absent}, jobs, "corpora")

@@ -141,9 +141,8 @@ def _keep(connection: socket.socket) -> dict[str, Any]:
 
 def _fork() -> int:
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # of threads: NumPy's stop before a fork and start again after it
+        # of threads: NumPy's stop before a fork and start again after it
+        warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
 

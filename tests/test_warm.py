@@ -26,7 +26,7 @@ sys.path.insert(0, os.environ["STAND_IN"])
 sys.exit(warm.run_warm(os.environ["BENCHMARK_WARM"]))
 """
 STAND_IN = """
-import json, os, signal, sys, time
+import json, os, sys, time
 loaded = "torch" in sys.modules
 def main():
     if sys.argv[1] == "about":
@@ -59,9 +59,12 @@ def ended(pid: int) -> bool:
 @pytest.fixture(scope="module")
 def warm() -> Iterator[dict[str, str]]:
     """The environment of commands below a process that has loaded the libraries."""
+    # what a script starts in the background ignores Ctrl-C's signal, and so would all below these tests
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with warm_starts("cpu") as environment:
         wait_until(Path(environment[ADDRESS]).exists)
         yield {**os.environ, **environment}
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
