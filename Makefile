@@ -4,6 +4,7 @@ PROFILE ?= sandbox
 # Stages at a time, e.g. JOBS=8; `benchmark repro --help` names the default.
 JOBS    ?=
 VENV    := .venv
+COVERAGE := build/coverage.json
 STAMP   := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # A run is some two hundred short processes, of which each would else compile this package again.
@@ -30,7 +31,9 @@ repro: $(STAMP)
 	benchmark repro $(addprefix --jobs ,$(JOBS))
 
 test: $(STAMP)
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/pipeline --cov --cov-report=term:skip-covered --cov-fail-under=90
+	mkdir -p build
+	python -m slipcover --json --out $(COVERAGE) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/pipeline
+	python -m slipcover --fail-under 90 --merge $(COVERAGE) --out $(COVERAGE)
 
 # Small projects taken through DVC: edited, killed, resumed, compared.
 test-pipeline: $(STAMP)

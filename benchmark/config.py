@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -449,11 +451,17 @@ def load_yaml(path: Path) -> Any:
         ConfigError: it is missing or does not parse.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        return deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> Any:
+    """The same few files are asked for again and again, and parsing takes ten times a copy."""
+    return yaml.load(text, Loader=_LOADER)
 
 
 def load_params(root: Path) -> Params:

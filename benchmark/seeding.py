@@ -42,6 +42,10 @@ def isolated_torch_seed(seed: int, *name: Name) -> Iterator[None]:
     """Run a block (module construction, say) under its own seed, leaving torch's global generators as they were."""
     import torch
 
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(stream_seed(seed, *name))
+    devices = range(torch.cuda.device_count())
+    with torch.random.fork_rng(devices=devices):
+        # not torch.manual_seed, which takes down the call stack for three devices that are not there, and keeps it
+        torch.default_generator.manual_seed(stream_seed(seed, *name))
+        if devices:
+            torch.cuda.manual_seed_all(stream_seed(seed, *name))
         yield

@@ -63,6 +63,14 @@ def resolved_here() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Files are written as ever; a power cut in the middle of a test is no matter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture
 def shared_cache(resolved_runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans resolve what no test before them has resolved."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import metadata
+from inspect import unwrap
 from pathlib import Path
 
 import pytest
 
+from benchmark import studies
 from benchmark.closure import locate
 from benchmark.errors import ConfigError
 from benchmark.overview import listing
@@ -34,6 +36,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def declare(monkeypatch: pytest.MonkeyPatch, **entries: str) -> None:
     found = [metadata.EntryPoint(name, value, "benchmark.studies") for name, value in entries.items()]
     monkeypatch.setattr(metadata, "entry_points", lambda group: found if group == "benchmark.studies" else [])
+    monkeypatch.setattr(studies, "_entry_points", unwrap(studies._entry_points))  # as in a process of its own
 
 
 RUNS = """

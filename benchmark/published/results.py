@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -60,8 +61,11 @@ class PublishedVariant(Config):
 
     def holds(self, result: PublishedResult) -> bool:
         """Whether the number lies at the place."""
-        stated = self.model_dump(exclude={"variant"}, exclude_none=True)
-        return all(getattr(result, column) == value for column, value in stated.items())
+        return all(getattr(result, column) == value for column, value in self._stated)
+
+    @cached_property
+    def _stated(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self.model_dump(exclude={"variant"}, exclude_none=True).items())
 
     def of(self, result: PublishedResult) -> str:
         """The number's variant, with names in braces filled in.

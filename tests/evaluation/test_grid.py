@@ -119,7 +119,7 @@ def test_a_failed_unit_is_named_and_the_others_go_on(workspace: Workspace):
     entry = Cache(workspace.cache).path("embeddings", damaged.embedding)
     entry.parent.mkdir(parents=True)
     entry.write_bytes(b"damaged")
-    outcome = run_grid([job], workspace, Cluster(workers=2), said.append)
+    outcome = run_grid([job], workspace, Cluster(workers=1), said.append)
     assert outcome.failed == (damaged,)
     assert outcome.computed == len(found) - 1
     [line] = said
