@@ -8,6 +8,7 @@ and is installed as package data.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -98,8 +99,13 @@ def _in_tree(root: Path) -> list[StudyFile]:
 
 
 def _entry_points() -> list[StudyFile]:
-    entries = sorted(metadata.entry_points(group="benchmark.studies"), key=lambda entry: entry.name)
-    return [_declared(entry) for entry in entries]
+    return [_declared(entry) for entry in _declarations()]
+
+
+@cache
+def _declarations() -> list[metadata.EntryPoint]:
+    """What the installed packages declare; asked once, as Python reads a file of each of them to answer."""
+    return sorted(metadata.entry_points(group="benchmark.studies"), key=lambda entry: entry.name)
 
 
 def _declared(entry: metadata.EntryPoint) -> StudyFile:
