@@ -26,8 +26,7 @@ $(STAMP): requirements.lock requirements-hear.lock pyproject.toml
 	touch $(STAMP)
 
 repro: $(STAMP)
-	benchmark select $(PROFILE) $(addprefix --study ,$(STUDY))
-	benchmark repro $(addprefix --jobs ,$(JOBS))
+	benchmark repro --profile $(PROFILE) $(addprefix --study ,$(STUDY)) $(addprefix --jobs ,$(JOBS))
 
 test: $(STAMP)
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/pipeline --cov --cov-report=term:skip-covered --cov-fail-under=90

@@ -112,6 +112,12 @@ def active_stages(root: Path, params: Params, name: str, only: Sequence[str] = (
     }
 
 
+def is_active(params: Params, name: str, stages: Mapping[str, list[str]]) -> bool:
+    """Whether ``params.yaml`` selects the profile ``name`` with these :func:`active_stages`."""
+    found = {key: list(value) for key, value in params.active.model_dump(exclude_defaults=True).items()}
+    return params.profile == (name,) and found == stages
+
+
 def check_active(root: Path, params: Params, name: str) -> None:
     """Refuse to run stages that no longer match the profile.
 
@@ -119,9 +125,7 @@ def check_active(root: Path, params: Params, name: str) -> None:
         ConfigError: ``active`` in params.yaml is not what the profile asks for.
     """
     only = params.active.only if params.profile == (name,) else ()
-    wanted = active_stages(root, params, name, only)
-    found = {key: list(value) for key, value in params.active.model_dump(exclude_defaults=True).items()}
-    if params.profile != (name,) or found != wanted:
+    if not is_active(params, name, active_stages(root, params, name, only)):
         raise ConfigError(
             f"params.yaml: `profile` and `active` do not match profiles.{name}; run `benchmark select {name}` first."
         )
