@@ -223,15 +223,23 @@ class Planner:
         return sorted({task for entry in self.entries for task in entry.spec.evaluate})
 
     def write(self) -> None:
-        """Write every job to ``build/<profile>/plan/``."""
+        """Write every job to ``build/<profile>/plan/``, and nothing else: a run that is no more leaves no job there."""
+        jobs = dict(self._files())
+        for path, job in jobs.items():
+            write_json(path, job.model_dump(mode="json"))
+        for path in (self.workspace.build / "plan").glob("*/*.json"):
+            if path not in jobs:
+                path.unlink()
+
+    def _files(self) -> Iterator[tuple[Path, PretrainJob | EvaluateJob | ReportJob]]:
         for pretrain in self.pretrain_jobs():
-            write_json(self.workspace.plan("pretrain", pretrain.name), pretrain.model_dump(mode="json"))
+            yield self.workspace.plan("pretrain", pretrain.name), pretrain
         for evaluate in self.evaluate_jobs():
-            write_json(self.workspace.plan("evaluate", evaluate.name), evaluate.model_dump(mode="json"))
+            yield self.workspace.plan("evaluate", evaluate.name), evaluate
         report = self.report_job()
-        write_json(self.workspace.plan("report", "aggregate"), report.model_dump(mode="json"))
+        yield self.workspace.plan("report", "aggregate"), report
         rendering = report.model_copy(update={"code": self._reporting_code(RENDERERS)})
-        write_json(self.workspace.plan("report", "render"), rendering.model_dump(mode="json"))
+        yield self.workspace.plan("report", "render"), rendering
 
     def _reporting_code(self, modules: list[str]) -> str:
         """Hash of code, page templates and the studies, which say what is shown and in which order."""
