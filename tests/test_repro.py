@@ -12,7 +12,7 @@ import pytest
 from benchmark import repro
 from benchmark.config import Params, load_params
 from benchmark.errors import StageError
-from benchmark.repro import _Dvc, _parts, _reproduce
+from benchmark.repro import _Dvc, _look, _parts, _reproduce
 from benchmark.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
@@ -86,6 +86,34 @@ def test_where_corpora_change_they_come_before_the_plan_and_the_question(dvc: Re
 def test_one_stage_at_a_time_is_left_to_dvc(dvc: Recorded, params: Params):
     _reproduce(dvc, params, 1, {"report@sandbox"})
     assert dvc.asked == ["repro --keep-going"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "found"),
+    [
+        ({"scan@sandbox", "plan@sandbox"}, set()),
+        ({"scan@sandbox", "plan@sandbox", "report@sandbox"}, {"report@sandbox"}),
+        ({"prepare@sandbox-esc50-16000", "report@sandbox"}, None),
+    ],
+)
+def test_what_runs_is_known_unless_a_corpus_must_be_prepared(
+    dvc: Recorded, params: Params, monkeypatch: pytest.MonkeyPatch, stages: set[str], found: set[str] | None
+):
+    monkeypatch.setattr(_Dvc, "changed", lambda self, first: set(stages))
+    assert _look(dvc.workspace, params) is None, "nothing has ever run"
+    (dvc.workspace.root / "dvc.lock").touch()
+    assert _look(dvc.workspace, params) == found
+    next(dvc.workspace.manifest("esc50", 16000).parent.iterdir()).unlink()
+    assert _look(dvc.workspace, params) is None, "a corpus has never been prepared"
+
+
+def test_where_nothing_would_run_it_says_so(
+    dvc: Recorded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(repro, "_look", lambda workspace, params: set())
+    monkeypatch.delattr(repro, "_reproduce")
+    repro.repro(dvc.workspace)
+    assert capsys.readouterr().out == "Profile sandbox is up to date.\n"
 
 
 def waiting(then: str) -> tuple[str, ...]:
