@@ -27,8 +27,7 @@ $(STAMP): requirements.lock requirements-hear.lock pyproject.toml
 	touch $(STAMP)
 
 repro: $(STAMP)
-	benchmark select $(PROFILE) $(addprefix --study ,$(STUDY))
-	benchmark repro $(addprefix --jobs ,$(JOBS))
+	benchmark repro --profile $(PROFILE) $(addprefix --study ,$(STUDY)) $(addprefix --jobs ,$(JOBS))
 
 test: $(STAMP)
 	mkdir -p build

@@ -13,7 +13,7 @@ from benchmark.config import Study, load_params
 from benchmark.errors import ConfigError
 from benchmark.jobs import ReportJob, read_job
 from benchmark.outside import OutsideModel, forget_outside, frozen_protocols, joined, outside_models, write_outside
-from benchmark.plan import make_plan, profile_of
+from benchmark.plan import profile_of
 from benchmark.selection import select_profile
 from benchmark.studies import load_study
 from benchmark.workspace import Workspace
@@ -87,13 +87,21 @@ def score(workspace: Workspace, name: str, say: Say) -> bool:
     Returns:
         Whether the tables were written.
     """
-    from benchmark.stages import aggregate_stage, evaluate_stage, pretrain_stage, report_stage, scan_stage, tables_stage
+    from benchmark.stages import (
+        aggregate_stage,
+        evaluate_stage,
+        plan_stage,
+        pretrain_stage,
+        report_stage,
+        scan_stage,
+        tables_stage,
+    )
 
     model = outside_models(workspace.root)[name]
     run = f"{name}-0"
     scan_stage(workspace)
     _prepare_missing(workspace, model)
-    make_plan(workspace).write()
+    plan_stage(workspace)
     pretrain_stage(workspace, run)
     evaluate_stage(workspace, run)
     job = read_job(ReportJob, workspace.plan("report", "aggregate"))

@@ -90,15 +90,19 @@ def select(
     study: Annotated[Optional[list[str]], typer.Option(help="Only this study of it; may be repeated.")] = None,  # noqa: UP045
 ) -> None:
     """Select a profile, or some studies of it: writes `profile` and `active` in params.yaml."""
-    from benchmark.selection import select_profile
-
-    changed = select_profile(project_root(), profile, study or ())
-    what = f"profile {profile}{', study ' + ', '.join(study) if study else ''}"
-    typer.echo(f"params.yaml: {what} {'selected' if changed else 'was already selected'}.")
+    _select(profile, study or [])
 
 
 @app.command()
 def repro(
+    profile: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Select this profile first; default: the selected one in params.yaml, as it is."),
+    ] = None,
+    study: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Select only this study of it first; may be repeated."),
+    ] = None,
     jobs: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="Stages at a time; default: 2 on processors, 1 where `machine.device` is a GPU."),
@@ -107,7 +111,17 @@ def repro(
     """Bring the selected profile up to date: `dvc repro`, several stages at a time."""
     from benchmark.repro import repro as bring_up_to_date
 
+    if profile is not None or study:
+        _select(_workspace(profile).profile, study or [])
     bring_up_to_date(_workspace(None), jobs)
+
+
+def _select(profile: str, studies: list[str]) -> None:
+    from benchmark.selection import select_profile
+
+    changed = select_profile(project_root(), profile, studies)
+    what = f"profile {profile}{', study ' + ', '.join(studies) if studies else ''}"
+    typer.echo(f"params.yaml: {what} {'selected' if changed else 'was already selected'}.")
 
 
 @app.command()
@@ -137,9 +151,9 @@ def plan(
     """Resolve every run; shows data, parameters, steps and cost, or writes the stages' jobs."""
     workspace = _workspace(profile)
     if write:
-        from benchmark.plan import make_plan
+        from benchmark.stages import plan_stage
 
-        return make_plan(workspace).write()
+        return plan_stage(workspace)
     from benchmark.overview import show_plan
 
     return show_plan(workspace, study)

@@ -112,6 +112,12 @@ def active_stages(root: Path, params: Params, name: str, only: Sequence[str] = (
     }
 
 
+def is_active(params: Params, name: str, stages: Mapping[str, list[str]]) -> bool:
+    """Whether ``params.yaml`` selects the profile ``name`` with these :func:`active_stages`."""
+    found = {key: list(value) for key, value in params.active.model_dump(exclude_defaults=True).items()}
+    return params.profile == (name,) and found == stages
+
+
 def check_active(root: Path, params: Params, name: str) -> None:
     """Refuse to run stages that no longer match the profile.
 
@@ -119,9 +125,7 @@ def check_active(root: Path, params: Params, name: str) -> None:
         ConfigError: ``active`` in params.yaml is not what the profile asks for.
     """
     only = params.active.only if params.profile == (name,) else ()
-    wanted = active_stages(root, params, name, only)
-    found = {key: list(value) for key, value in params.active.model_dump(exclude_defaults=True).items()}
-    if params.profile != (name,) or found != wanted:
+    if not is_active(params, name, active_stages(root, params, name, only)):
         raise ConfigError(
             f"params.yaml: `profile` and `active` do not match profiles.{name}; run `benchmark select {name}` first."
         )
@@ -219,15 +223,23 @@ class Planner:
         return sorted({task for entry in self.entries for task in entry.spec.evaluate})
 
     def write(self) -> None:
-        """Write every job to ``build/<profile>/plan/``."""
+        """Write every job to ``build/<profile>/plan/``, and nothing else: a run that is no more leaves no job there."""
+        jobs = dict(self._files())
+        for path, job in jobs.items():
+            write_json(path, job.model_dump(mode="json"))
+        for path in (self.workspace.build / "plan").glob("*/*.json"):
+            if path not in jobs:
+                path.unlink()
+
+    def _files(self) -> Iterator[tuple[Path, PretrainJob | EvaluateJob | ReportJob]]:
         for pretrain in self.pretrain_jobs():
-            write_json(self.workspace.plan("pretrain", pretrain.name), pretrain.model_dump(mode="json"))
+            yield self.workspace.plan("pretrain", pretrain.name), pretrain
         for evaluate in self.evaluate_jobs():
-            write_json(self.workspace.plan("evaluate", evaluate.name), evaluate.model_dump(mode="json"))
+            yield self.workspace.plan("evaluate", evaluate.name), evaluate
         report = self.report_job()
-        write_json(self.workspace.plan("report", "aggregate"), report.model_dump(mode="json"))
+        yield self.workspace.plan("report", "aggregate"), report
         rendering = report.model_copy(update={"code": self._reporting_code(RENDERERS)})
-        write_json(self.workspace.plan("report", "render"), rendering.model_dump(mode="json"))
+        yield self.workspace.plan("report", "render"), rendering
 
     def _reporting_code(self, modules: list[str]) -> str:
         """Hash of code, page templates and the studies, which say what is shown and in which order."""

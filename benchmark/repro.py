@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,12 +25,18 @@ from tqdm import tqdm
 
 from benchmark.config import Params, load_params
 from benchmark.errors import StageError
-from benchmark.plan import make_plan
-from benchmark.stages import scan_stage, split_corpus
+from benchmark.stages import plan_stage, scan_stage, split_corpus
 from benchmark.warm import warm_starts
 from benchmark.workspace import Workspace
 
-DVC = (sys.executable, "-m", "dvc")
+_DVC = (sys.executable, "-m", "dvc")
+_STATUS = (
+    sys.executable,
+    "-c",
+    "import sys, dvc.repo.status, scmrepo.git; from dvc.cli import main\n"  # all that loads slowly
+    "sys.exit(main(['status', '--json']) if sys.stdin.read() else 1)",  # no word where its starter was killed
+)
+"""``dvc status --json`` that loads, and waits for a word before it looks."""
 _SHARE = 2
 """A part is what is left, divided by this and by the stages at a time."""
 _PAUSE = 0.1
@@ -48,24 +54,30 @@ def repro(workspace: Workspace, jobs: int | None = None) -> None:
         StageError: a stage failed; the others are done, but for those that wait for it.
     """
     params = load_params(workspace.root)
-    device = params.machine_of(workspace.profile).device
-    if _up_to_date(workspace, params):
-        return
-    with warm_starts(device) as environment:
-        _reproduce(_Dvc(workspace, environment), params, jobs or (2 if device == "cpu" else 1))
-
-
-def _up_to_date(workspace: Workspace, params: Params) -> bool:
-    """Whether nothing but bookkeeping would run: that is done here, where DVC would write its lock file after each part of it."""
-    if not (workspace.root / "dvc.lock").exists() or _unprepared(workspace, params):
-        return False
-    scan_stage(workspace)
-    make_plan(workspace).write()
-    changed = _Dvc(workspace, {}).changed()
-    nothing = not (changed - {f"scan@{workspace.profile}", f"plan@{workspace.profile}"})
-    if nothing:
+    changed = _look(workspace, params)
+    if changed is not None and not changed:
         print(f"Profile {workspace.profile} is up to date.")
-    return nothing
+        return
+    device = params.machine_of(workspace.profile).device
+    with warm_starts(device) as environment:
+        _reproduce(_Dvc(workspace, environment), params, jobs or (2 if device == "cpu" else 1), changed)
+
+
+def _look(workspace: Workspace, params: Params) -> set[str] | None:
+    """The stages that would run beside bookkeeping, which is done here: DVC would write its lock file after each part of it.
+
+    None where nobody knows yet, as corpora must be prepared first, on which the plan depends.
+    """
+    if not (workspace.root / "dvc.lock").exists() or _unprepared(workspace, params):
+        return None
+
+    def bookkeeping() -> None:
+        scan_stage(workspace)
+        plan_stage(workspace)
+
+    changed = _Dvc(workspace, {}).changed(bookkeeping)
+    changed -= {f"scan@{workspace.profile}", f"plan@{workspace.profile}"}
+    return None if any(stage.startswith("prepare@") for stage in changed) else changed
 
 
 def _unprepared(workspace: Workspace, params: Params) -> list[str]:
@@ -73,20 +85,17 @@ def _unprepared(workspace: Workspace, params: Params) -> list[str]:
     return [corpus for corpus in params.active.corpora if not workspace.manifest(*split_corpus(corpus)).exists()]
 
 
-def _reproduce(dvc: _Dvc, params: Params, jobs: int) -> None:
-    """What is said of :func:`repro`."""
+def _reproduce(dvc: _Dvc, params: Params, jobs: int, changed: set[str] | None) -> None:
+    """What is said of :func:`repro`, where :func:`_look` has found what ``changed``."""
     if jobs == 1:
         dvc.run("repro", "--keep-going")
         return
+    if changed is None:
+        _prepare(dvc, params, jobs)
+        changed = dvc.changed()
     profile, active = dvc.workspace.profile, params.active
-    absent = _unprepared(dvc.workspace, params)
-    if len(absent) > 1:
-        dvc.run("repro", "--single-item", f"scan@{profile}")
-        _side_by_side(dvc, {corpus: [f"prepare@{profile}-{corpus}"] for corpus in absent}, jobs, "corpora")
-    dvc.run("repro", f"plan@{profile}")
     runs = {run: [f"{stage}@{profile}-{run}" for stage in ("pretrain", "evaluate")] for run in active.runs}
     last = [f"aggregate@{profile}", *(f"tables@{profile}-{study}" for study in active.studies), f"report@{profile}"]
-    changed = dvc.changed()
     waiting = {run: stages for run, stages in runs.items() if any(stage in changed for stage in stages)}
     if len(waiting) > 1:
         _side_by_side(dvc, waiting, jobs, "runs")
@@ -96,6 +105,16 @@ def _reproduce(dvc: _Dvc, params: Params, jobs: int) -> None:
         dvc.run("repro", "--single-item", "--keep-going", *last)
 
 
+def _prepare(dvc: _Dvc, params: Params, jobs: int) -> None:
+    """Everything up to the plan."""
+    profile = dvc.workspace.profile
+    absent = _unprepared(dvc.workspace, params)
+    if len(absent) > 1:
+        dvc.run("repro", "--single-item", f"scan@{profile}")
+        _side_by_side(dvc, {corpus: [f"prepare@{profile}-{corpus}"] for corpus in absent}, jobs, "corpora")
+    dvc.run("repro", f"plan@{profile}")
+
+
 @dataclass(frozen=True)
 class _Dvc:
     """How DVC is run: where, and with what in its environment."""
@@ -103,25 +122,31 @@ class _Dvc:
     workspace: Workspace
     environment: Mapping[str, str]
 
-    def run(self, *words: str, stdout: int | None = None) -> str:
-        """One DVC process; returns its output where that is not shown."""
-        process = self.start(words, stdout)
-        try:
-            said, _ = process.communicate()
-        except BaseException:
-            _interrupt(process)
-            _wait(process)
-            raise
-        if process.returncode:
-            raise StageError(f"`dvc {words[0]}` failed, {_FAILED}")
-        return (said or b"").decode()
+    def run(self, *words: str) -> None:
+        """One DVC process."""
+        process = self.start([*_DVC, *words])
+        with _interrupted_too(process):
+            process.wait()
+        _check(process, words[0])
 
-    def changed(self) -> set[str]:
-        """The stages that DVC would run: of all, since it reads its files again for each one that is named."""
-        return set(json.loads(self.run("status", "--json", stdout=subprocess.PIPE)))
+    def changed(self, first: Callable[[], None] = lambda: None) -> set[str]:
+        """The stages that DVC would run once ``first`` is done, beside which it loads.
+
+        Of all stages, since it reads its files again for each one that is named.
+        """
+        process = self.start(_STATUS, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with _interrupted_too(process):
+            first()
+            said, _ = process.communicate(b"go")
+        _check(process, "status")
+        return set(json.loads(said))
 
     def start(
-        self, words: Sequence[str], stdout: int | IO[bytes] | None, stderr: int | None = None
+        self,
+        command: Sequence[str],
+        stdin: int | None = None,
+        stdout: int | IO[bytes] | None = None,
+        stderr: int | None = None,
     ) -> subprocess.Popen[bytes]:
         """A DVC process in a session of its own, so that an interrupt can reach all that runs below it, and nothing else.
 
@@ -129,13 +154,30 @@ class _Dvc:
         """
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         return subprocess.Popen(
-            [*DVC, *words],
+            command,
             cwd=self.workspace.root,
             env={**os.environ, "PATH": path, **self.environment},
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
         )
+
+
+def _check(process: subprocess.Popen[bytes], word: str) -> None:
+    if process.returncode:
+        raise StageError(f"`dvc {word}` failed, {_FAILED}")
+
+
+@contextlib.contextmanager
+def _interrupted_too(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End the process where the block does not end well."""
+    try:
+        yield
+    except BaseException:
+        _interrupt(process)
+        _wait(process)
+        raise
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
@@ -170,7 +212,7 @@ class _Part:
         """Reproduce the stages in order."""
         output = tempfile.TemporaryFile()  # noqa: SIM115 (it outlives this function, and goes with the part)
         words = ["--wait-for-lock", "repro", "--quiet", "--single-item", "--keep-going", *stages]
-        return cls(names, dvc.start(words, output, subprocess.STDOUT), output)
+        return cls(names, dvc.start([*_DVC, *words], stdout=output, stderr=subprocess.STDOUT), output)
 
     def said(self) -> str:
         """All that its stages have said."""

@@ -11,7 +11,7 @@ import yaml
 from benchmark.artifacts import write_text
 from benchmark.config import load_params
 from benchmark.errors import ConfigError
-from benchmark.plan import active_stages
+from benchmark.plan import active_stages, is_active
 
 _SELECTED = ("profile", "active")
 
@@ -22,7 +22,10 @@ def select_profile(root: Path, name: str, only: Sequence[str] = ()) -> bool:
     Raises:
         ConfigError: unknown profile, a study that it does not have, or a fault in params.yaml or a study.
     """
-    active = active_stages(root, load_params(root), name, only)
+    params = load_params(root)
+    active = active_stages(root, params, name, only)
+    if is_active(params, name, active):
+        return False
     block = yaml.safe_dump(active, sort_keys=False, default_flow_style=None, width=118)
     indented = "".join(f"  {line}\n" for line in block.splitlines())
     file = root / "params.yaml"
@@ -33,9 +36,8 @@ def select_profile(root: Path, name: str, only: Sequence[str] = ()) -> bool:
         raise ConfigError(
             "params.yaml: `profile:` and `active:` must be keys of their own at the top level; restore its layout."
         )
-    if new != old:
-        write_text(file, new)
-    return new != old
+    write_text(file, new)
+    return True
 
 
 def differs_in_selection_alone(text: str, other: str) -> bool:

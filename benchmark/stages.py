@@ -9,7 +9,8 @@ from benchmark.config import load_params
 from benchmark.errors import AccessError, ConfigError, DownloadError
 from benchmark.jobs import EvaluateJob, PretrainJob, ReportJob, read_job
 from benchmark.launch import launch, must_launch
-from benchmark.plan import check_active, profile_of
+from benchmark.plan import check_active, make_plan, profile_of
+from benchmark.source import remembered
 from benchmark.timing import recorded
 from benchmark.workspace import Workspace
 
@@ -36,13 +37,14 @@ def scan_stage(workspace: Workspace) -> None:
     profile = profile_of(params, workspace.profile)
     corpora = [(corpus, *split_corpus(corpus)) for corpus in params.active.corpora]
     failed = _fetch_absent(workspace, sorted({dataset for _, dataset, _ in corpora})) if profile.fetch else {}
-    for corpus, dataset, rate in corpora:
-        record = registry.load("dataset", dataset)
-        found = scan(record, workspace.raw, profile.data)
-        if dataset in failed and not found["present"]:
-            found["reason"] = failed[dataset]
-        code = code_hash(["benchmark.corpus.prepare", registry.find("dataset", dataset).module])
-        write_json(workspace.scan(corpus), {**found, "rate": rate, "code": code})
+    with remembered(workspace.cache):
+        for corpus, dataset, rate in corpora:
+            record = registry.load("dataset", dataset)
+            found = scan(record, workspace.raw, profile.data)
+            if dataset in failed and not found["present"]:
+                found["reason"] = failed[dataset]
+            code = code_hash(["benchmark.corpus.prepare", registry.find("dataset", dataset).module])
+            write_json(workspace.scan(corpus), {**found, "rate": rate, "code": code})
 
 
 def _fetch_absent(workspace: Workspace, datasets: list[str]) -> dict[str, str]:
@@ -75,9 +77,16 @@ def prepare_stage(workspace: Workspace, corpus: str) -> None:
         record = registry.load("dataset", dataset)
         workers = load_params(workspace.root).machine_of(workspace.profile).workers
         if found["data"] == "standin" and found["present"]:
-            ensure_standin(record, workspace.standin(dataset))
+            with remembered(workspace.cache):
+                ensure_standin(record, workspace.standin(dataset))
         manifest = prepare_corpus(record, found, workspace, rate, workers)
         write_json(workspace.manifest(dataset, rate), manifest)
+
+
+def plan_stage(workspace: Workspace) -> None:
+    """Write every other stage's job."""
+    with remembered(workspace.cache):
+        make_plan(workspace).write()
 
 
 def pretrain_stage(workspace: Workspace, run: str) -> None:

@@ -72,7 +72,7 @@ def study_files(root: Path) -> dict[str, StudyFile]:
         ConfigError: two studies have the same name, or a package lacks the file that it declares.
     """
     by_name: dict[str, StudyFile] = {}
-    for study in [*_in_tree(root), *map(_declared, _entry_points())]:
+    for study in [*_in_tree(root), *_entry_points()]:
         if other := by_name.get(study.name):
             raise ConfigError(
                 f"Two studies are called {study.name!r} ({other.where} and {study.where}); rename one of them."
@@ -98,10 +98,14 @@ def _in_tree(root: Path) -> list[StudyFile]:
     return [StudyFile(file.stem, file, f"studies/{file.name}", "in-tree") for file in files]
 
 
+def _entry_points() -> list[StudyFile]:
+    return [_declared(entry) for entry in _declarations()]
+
+
 @cache
-def _entry_points() -> tuple[metadata.EntryPoint, ...]:
-    """What installed packages declare; every package's metadata is read for it."""
-    return tuple(sorted(metadata.entry_points(group="benchmark.studies"), key=lambda entry: entry.name))
+def _declarations() -> list[metadata.EntryPoint]:
+    """What the installed packages declare; asked once, as Python reads a file of each of them to answer."""
+    return sorted(metadata.entry_points(group="benchmark.studies"), key=lambda entry: entry.name)
 
 
 def _declared(entry: metadata.EntryPoint) -> StudyFile:

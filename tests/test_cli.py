@@ -110,6 +110,8 @@ def test_what_is_said_of_datasets_needs_no_torch(words: str):
     [
         (["plan", "--profile", "sandbx"], "Unknown profile 'sandbx': did you mean 'sandbox'?"),
         (["select", "mni"], "Unknown profile 'mni': did you mean 'mini'?"),
+        (["repro", "--profile", "mni"], "Unknown profile 'mni': did you mean 'mini'?"),
+        (["repro", "--study", "transfr"], "unknown study 'transfr': did you mean 'transfer'?"),
         (["tables", "--study", "transfer", "--profile", "papr"], "Unknown profile 'papr'"),
         (["fetch"], "Name datasets to fetch, or give --all"),
         (["fetch", "esc5"], "Unknown dataset 'esc5': did you mean 'esc50'?"),
@@ -200,6 +202,35 @@ def test_select_keeps_comments_and_says_when_nothing_changed(benchmark: Command,
     assert "was already selected" in benchmark("select", "mini", cwd=checkout).stdout
     benchmark("select", "sandbox", cwd=checkout)
     assert (checkout / "params.yaml").read_text() == before
+
+
+@pytest.fixture
+def reproduced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The profiles that were brought up to date, without doing so."""
+    profiles: list[str] = []
+    monkeypatch.setattr("benchmark.repro.repro", lambda workspace, jobs: profiles.append(workspace.profile))
+    return profiles
+
+
+def test_repro_selects_as_select_does(benchmark: Command, checkout: Path, reproduced: list[str]):
+    for words in (["mini"], ["mini", "--study", "transfer", "--study", "fonseca2021"], ["sandbox"]):
+        said = benchmark("select", *words, cwd=checkout).stdout
+        selected = (checkout / "params.yaml").read_text()
+        benchmark("select", "paper", cwd=checkout)
+        assert benchmark("repro", "--profile", *words, cwd=checkout).stdout == said
+        assert (checkout / "params.yaml").read_text() == selected
+    assert reproduced == ["mini", "mini", "sandbox"]
+
+
+def test_repro_keeps_the_selection_where_none_is_asked_for(benchmark: Command, checkout: Path, reproduced: list[str]):
+    benchmark("select", "mini", "--study", "transfer", cwd=checkout)
+    selected = (checkout / "params.yaml").read_text()
+    assert benchmark("repro", "--jobs", "2", cwd=checkout).stdout == ""
+    assert (checkout / "params.yaml").read_text() == selected
+    assert (
+        "profile mini, study fonseca2021 selected" in benchmark("repro", "--study", "fonseca2021", cwd=checkout).stdout
+    )
+    assert reproduced == ["mini", "mini"]
 
 
 def test_the_plan_of_the_paper_profile_shows_full_size_networks(benchmark: Command):

@@ -32,7 +32,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fresh_hash() -> str:
-    for function in (closure._source, closure.locate, closure._fingerprint, closure._imports):
+    for function in (closure.locate, closure._file, closure._read):
         function.cache_clear()
     return closure.code_hash(["plugin_pkg.entry"])
 

@@ -47,7 +47,7 @@ def model(**changes: object) -> OutsideModel:
 
 
 def planned(workspace: Workspace) -> Planner:
-    for cached in (closure._fingerprint, closure._imports, closure._source, closure.locate, outside._sha256):
+    for cached in (closure.locate, closure._file, closure._read, outside._sha256):
         cached.cache_clear()  # as in a process of its own
     prepared(workspace)
     return Planner(workspace, load_params(workspace.root))

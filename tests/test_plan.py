@@ -326,6 +326,16 @@ def test_a_profile_is_narrowed_to_a_study_and_widened_again(root: Path):
     assert (root / "params.yaml").read_text() == whole
 
 
+def test_a_run_that_is_no_more_leaves_no_job(root: Path):
+    plan = planner(root)
+    plan.write()
+    gone = plan.workspace.plan("evaluate", "gone-0")
+    write_json(gone, read_json(plan.workspace.plan("evaluate", "simclr_us8k-0")))
+    plan.write()
+    assert not gone.exists()
+    assert plan.workspace.plan("report", "render").exists()
+
+
 def test_a_profile_is_not_narrowed_to_a_study_that_it_lacks(root: Path):
     with pytest.raises(ConfigError, match="unknown study 'dataset': did you mean 'datasets'"):
         select_profile(root, "paper", ["dataset"])

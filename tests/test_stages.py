@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from benchmark import registry, stages
+from benchmark.closure import code_hash
 from benchmark.config import Profile, validate
 from benchmark.corpus import fetch
 from benchmark.errors import ConfigError, DataError, DownloadError
@@ -15,6 +18,16 @@ from benchmark.workspace import Workspace
 from tests.corpus.conftest import Tones
 
 PROFILE = {"data": "real", "studies": ["s"], "rates": {"default": [16_000]}, "seeds": {"default": 1}, "runs": {}}
+
+
+def test_a_plan_remembers_the_code_that_it_has_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("BENCHMARK_CACHE", raising=False)
+    monkeypatch.setattr(
+        stages, "make_plan", lambda workspace: SimpleNamespace(write=lambda: code_hash([stages.__name__]))
+    )
+    stages.plan_stage(Workspace(tmp_path, "sandbox"))
+    remembered = json.loads((tmp_path / ".cache" / "benchmark" / "sources.json").read_text())
+    assert stages.__file__ in remembered["sources"]
 
 
 def test_nothing_is_fetched_unless_a_profile_says_so():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import metadata
-from inspect import unwrap
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,13 @@ from benchmark.overview import listing
 from benchmark.studies import find_study, load_study, study_files
 
 STUDY = "id: {}\ntitle: Outside\ntasks: []\nprotocols: {{}}\nruns: {{}}\ntables: {{}}\n"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache() -> Iterator[None]:
+    studies._declarations.cache_clear()
+    yield
+    studies._declarations.cache_clear()
 
 
 @pytest.fixture
@@ -36,7 +43,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def declare(monkeypatch: pytest.MonkeyPatch, **entries: str) -> None:
     found = [metadata.EntryPoint(name, value, "benchmark.studies") for name, value in entries.items()]
     monkeypatch.setattr(metadata, "entry_points", lambda group: found if group == "benchmark.studies" else [])
-    monkeypatch.setattr(studies, "_entry_points", unwrap(studies._entry_points))  # as in a process of its own
+    studies._declarations.cache_clear()
 
 
 RUNS = """
