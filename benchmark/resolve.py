@@ -1,5 +1,6 @@
 """Resolves runs against the methods' and encoders' own defaults, in a child process so that the plan never imports torch.
 
+Where torch is loaded already, as in a fork of :mod:`benchmark.warm`, there is nothing to keep away from it, and no child.
 ``python -m benchmark.resolve`` reads a JSON list of requests on standard input and writes a JSON list of answers.
 """
 
@@ -73,7 +74,8 @@ def resolve(requests: Sequence[Request], workspace: Workspace) -> list[Resolved]
     files = [workspace.cache / "resolved" / f"{_key(request, code)}.json" for request in requests]
     asked = {file: request for file, request in zip(files, requests, strict=True) if not file.exists()}
     if asked:
-        answers = _in_child([request.model_dump(mode="json") for request in asked.values()])
+        answer_all = _in_this_process if "torch" in sys.modules else _in_child
+        answers = answer_all([request.model_dump(mode="json") for request in asked.values()])
         for file, answer in zip(asked, answers, strict=True):
             write_json(file, answer)
     return [validate(Resolved, read_json(file), str(file)) for file in files]
@@ -103,6 +105,11 @@ def _in_child(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if "error" in answer:
         raise ConfigError(answer["error"])
     return list(answer["resolved"])
+
+
+def _in_this_process(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    requests = [validate(Request, item, "request") for item in asked]
+    return [_resolve_here(request).model_dump(mode="json") for request in requests]
 
 
 def _resolve_here(request: Request) -> Resolved:
@@ -167,9 +174,8 @@ def _training(published: Training, request: Request) -> Training:
 
 def main() -> None:
     """Answer the requests on standard input."""
-    requests = [validate(Request, item, "request") for item in json.load(sys.stdin)]
     try:
-        answer: dict[str, Any] = {"resolved": [_resolve_here(request).model_dump(mode="json") for request in requests]}
+        answer: dict[str, Any] = {"resolved": _in_this_process(json.load(sys.stdin))}
     except ConfigError as error:
         answer = {"error": str(error)}
     json.dump(answer, sys.stdout)

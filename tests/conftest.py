@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -52,14 +51,9 @@ def resolved_runs(shared_folder: Path) -> Path:
 def resolved_here() -> Iterator[None]:
     """What the planner leaves to a child process is done in this one, which loads torch once; ``test_resolve`` asks the child."""
     from benchmark import resolve
-    from benchmark.config import validate
-
-    def in_this_process(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        requests = [validate(resolve.Request, each, "request") for each in asked]
-        return [resolve._resolve_here(request).model_dump(mode="json") for request in requests]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resolve, "_in_child", in_this_process)
+        patch.setattr(resolve, "_in_child", resolve._in_this_process)
         yield
 
 

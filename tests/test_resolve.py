@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch  # noqa: F401 (loaded, as in a fork of a process that has loaded the libraries)
 
+from benchmark import resolve
 from benchmark.errors import ConfigError
 from benchmark.resolve import Request, _in_child, _resolve_here
+from benchmark.workspace import Workspace
 
 REQUEST: dict[str, Any] = {
     "where": "Run r",
@@ -33,3 +37,14 @@ def test_a_fault_is_a_sentence_on_both_sides():
         ConfigError, match=r"^Run r: method_config: unknown parameter 'temprature'; did you mean 'temperature'\?"
     ):
         _in_child([{**REQUEST, "method_config": {"temprature": 0.2}}])
+
+
+def test_where_torch_is_loaded_no_child_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def child(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        raise AssertionError("a child was asked")
+
+    monkeypatch.setattr(resolve, "_in_child", child)
+    monkeypatch.delenv("BENCHMARK_CACHE", raising=False)
+    request = Request(**REQUEST)
+    [answer] = resolve.resolve([request], Workspace(tmp_path, "standin"))
+    assert answer.model_dump(mode="json") == _resolve_here(request).model_dump(mode="json")

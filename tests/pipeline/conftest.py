@@ -1,36 +1,47 @@
-"""One project that has run once, shared by the tests of the pipeline, and the scores of that first run."""
+"""One project that has run once, copied by the files of tests, and the process of which their commands are forks.
+
+Most of a stage of these small projects would be its loading of libraries. ``test_start_alone`` and ``test_kill`` therefore
+alone have commands that start as they do below a plain ``dvc repro``, and hold what they compute against the forks' bytes.
+"""
 
 from __future__ import annotations
 
-import shutil
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import filelock
 import pytest
 
-from tests.pipeline.project import Project, files_below
+from benchmark.warm import ADDRESS, warm_starts
+from tests.pipeline.project import Project
 
 
 @pytest.fixture(scope="session")
-def first_run(shared_folder: Path) -> tuple[Project, dict[str, bytes]]:
-    """A project whose stand-in profile has run once, for whichever process asks first, and every file of its scores."""
-    project, scores = Project(shared_folder / "project"), shared_folder / "first-scores"
+def loaded() -> Iterator[Mapping[str, str]]:
+    """The environment of commands that are forks; there are none before the libraries are loaded, so this waits for them."""
+    with warm_starts("cpu") as environment:
+        limit = time.monotonic() + 120
+        while environment and not Path(environment[ADDRESS]).exists():
+            assert time.monotonic() < limit, "the libraries were not loaded within two minutes"
+            time.sleep(0.1)
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def first_run(shared_folder: Path, loaded: Mapping[str, str]) -> Project:
+    """A project whose stand-in profile has run once, for whichever process asks first: to be copied, and left as it is."""
+    project, finished = Project(shared_folder / "project", loaded), shared_folder / "project.finished"
     with filelock.FileLock(shared_folder / "project.lock"):
-        if not scores.exists():
-            Project.create(project.root)
+        if not finished.exists():
+            Project.create(project.root, loaded)
             ran = {stage.split("@")[0] for stage in project.repro()}
             assert ran == {"prepare", "pretrain", "evaluate", "aggregate", "tables", "report"}
-            shutil.copytree(project.scores_folder(), scores)
-    return project, files_below(scores)
+            finished.touch()
+    return project
 
 
-@pytest.fixture
-def project(first_run: tuple[Project, dict[str, bytes]]) -> Project:
-    """The project; the tests of one file leave their edits in it."""
-    return first_run[0]
-
-
-@pytest.fixture
-def first_scores(first_run: tuple[Project, dict[str, bytes]]) -> dict[str, bytes]:
-    """The scores of the first, undisturbed run."""
-    return first_run[1]
+@pytest.fixture(scope="module")
+def project(first_run: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of that project for the tests of one file, which leave their edits in it."""
+    return first_run.copied(tmp_path_factory.mktemp("copy") / "project")

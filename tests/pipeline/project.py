@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,11 @@ SIMCLR = {
     "title": "SimCLR",
     "method": "simclr",
     "encoder": "tagliasacchi_cnn",
-    "data": ["urbansound8k"],
+    "data": ["nsynth"],
     "evaluate": ["fsdd_digit_official"],
     "protocols": ["linear", "knn"],
     "untrained": "untrained",
+    "method_config": {"temperature": 0.2},
     "training": {"optimizer": "adamw", "lr": 0.001, "schedule": "cosine"},
 }
 UNTRAINED = {
@@ -81,9 +82,14 @@ class Project:
     """A checkout in a temporary folder, driven as a user drives it."""
 
     root: Path
+    loaded: Mapping[str, str] = field(default_factory=dict)
+    """What commands have in their environment to be forks of a process that has loaded the libraries.
+
+    Nothing where each is to start alone: see :mod:`benchmark.warm`.
+    """
 
     @classmethod
-    def create(cls, root: Path) -> Project:
+    def create(cls, root: Path, loaded: Mapping[str, str] | None = None) -> Project:
         """Copy the engine and the pipeline, write a small study, select the stand-in profile."""
         for package in ("benchmark", "methods", "tasks"):
             shutil.copytree(ROOT / package, root / package)  # with what Python has compiled of it
@@ -99,18 +105,28 @@ class Project:
         (root / "studies" / "tiny.yaml").write_text(yaml.safe_dump(STUDY, sort_keys=False))
         # through JSON, so that no YAML alias is written: DVC does not override a value below one
         (root / "params.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(PARAMS)), sort_keys=False))
-        project = cls(root)
+        project = cls(root, loaded or {})
         project.run("git", "init", "--quiet")
         project.select("standin")
         project.commit()
         return project
+
+    def copied(self, root: Path) -> Project:
+        """A copy of the project as it is, with all that has run in it."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return replace(self, root=root)
+
+    @property
+    def alone(self) -> Project:
+        """The same project, whose commands start alone."""
+        return replace(self, loaded={})
 
     @property
     def environment(self) -> dict[str, str]:
         """The copied packages come before the installed ones."""
         own = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(self.root)}
         quiet = {"DVC_NO_ANALYTICS": "1", "BENCHMARK_DATA": str(self.root / "raw"), "OMP_NUM_THREADS": "1"}
-        return {**os.environ, **own, **quiet}
+        return {**os.environ, **own, **quiet, **self.loaded}
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command in a process group of its own, which takes Ctrl-C however these tests were started."""

@@ -55,7 +55,7 @@ def disturbed(project: Project, kill: Callable[[subprocess.Popen[str]], None], a
     return False
 
 
-def test_killed_at_random_moments_the_scores_are_the_same_bytes(first_scores: dict[str, bytes], tmp_path: Path):
+def test_killed_at_random_moments_the_scores_are_the_same_bytes(first_run: Project, tmp_path: Path):
     disturbances = random.Random(int(os.environ.get("BENCHMARK_KILL_SEED", "20")))
     other = Project.create(tmp_path / "killed")
     hits = 0
@@ -66,5 +66,5 @@ def test_killed_at_random_moments_the_scores_are_the_same_bytes(first_scores: di
     assert other.repro() == set(), "what several processes of DVC have done is done for one"
     assert other.run("benchmark", "repro").stdout == "Profile standin is up to date.\n"
     assert hits > 0, "nothing was killed: the project ran faster than the kills came"
-    assert other.scores() == first_scores
-    assert first_scores
+    assert other.scores() == first_run.scores()
+    assert other.scores()

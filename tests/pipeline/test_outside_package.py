@@ -14,16 +14,15 @@ import pytest
 
 from tests.pipeline.project import ROOT, Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 MINE = {"methods": "cross_correlation", "encoders": "band_mixer", "tasks": "drip_surface", "datasets": "drips"}
 CROSS = "pretrain@standin-cross_correlation_fsdd-0"
 
 
 @pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with the package installed and its study selected; it has run once."""
-    project = Project.create(tmp_path_factory.mktemp("outside"))
+def outside(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with the package installed and its study selected, which has run once."""
     source = tmp_path_factory.mktemp("source") / "acoustic_plugin"
     shutil.copytree(ROOT / "examples" / "acoustic_plugin", source)  # pip writes beside what it builds
     offline = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check")

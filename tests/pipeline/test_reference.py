@@ -11,7 +11,7 @@ import pytest
 
 from tests.pipeline.project import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 STUDY = "studies/tiny.yaml"
 RUN_EVERYTHING = """
 from benchmark import stages
@@ -20,12 +20,8 @@ from benchmark.commands.common import chosen_workspace
 from benchmark.plan import make_plan
 
 workspace = chosen_workspace(None)
-active = load_params(workspace.root).active
-stages.scan_stage(workspace)
-for corpus in active.corpora:
-    stages.prepare_stage(workspace, corpus)
 make_plan(workspace).write()
-for run in active.runs:
+for run in load_params(workspace.root).active.runs:
     stages.pretrain_stage(workspace, run)
     stages.evaluate_stage(workspace, run)
 stages.aggregate_stage(workspace)
@@ -33,17 +29,13 @@ stages.aggregate_stage(workspace)
 
 
 def run_everything(project: Project) -> None:
-    """All stages in one process, without DVC."""
+    """All stages that follow the preparation of data in one process, without DVC."""
     project.run(sys.executable, "-c", RUN_EVERYTHING)
 
 
 @pytest.fixture(scope="module")
-def accepted(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def accepted(project: Project) -> Project:
     """A project whose first run was accepted."""
-    project = Project.create(tmp_path_factory.mktemp("project"))
-    project.edit(STUDY, "  simclr:\n", "  simclr:\n    method_config: {temperature: 0.2}\n")
-    project.commit()
-    run_everything(project)
     project.run("benchmark", "accept")
     return project
 
