@@ -61,7 +61,7 @@ def test_switching_profiles_and_back_runs_nothing_and_missing_data_is_not_a_fail
     assert "pretrain@real-simclr-0" in project.repro()
     run = json.loads((project.root / "build" / "real" / "runs" / "simclr-0" / "run.json").read_text())
     assert run["status"] == "not run"
-    assert "NSynth" in run["reason"]
+    assert "nsynth" in run["reason"]
     project.select("standin")
     assert project.repro() == set()
 
