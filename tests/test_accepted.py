@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from benchmark.accepted import accept, read_accepted, read_current, read_tolerance, reference_folder, write_tolerance
@@ -143,6 +144,23 @@ def test_every_reference_of_the_project_is_readable_and_equals_itself(folder: st
     assert found.cells > 100
     if folder == "sandbox":
         assert tolerance != Tolerance()
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(str(folder.relative_to(REFERENCE)) for folder in REFERENCE.glob("mini*/*") if folder.is_dir())
+)
+def test_what_lies_beside_the_scores_of_one_study_is_of_that_study(folder: str):
+    study, scores = Path(folder).name, REFERENCE / folder / "scores"
+    tables = [pd.read_csv(file) for file in sorted(scores.glob("*.csv"))]
+    assert {name for table in tables if "study" in table for name in table["study"]} == {study}
+    runs = {f"{run}-{seed}" for run, seed in pd.read_csv(scores / "scores.csv")[["run", "pretrain_seed"]].to_numpy()}
+    if (scores / "findings.json").exists():
+        assert set(read_json(scores / "findings.json")["studies"]) == {study}
+        assert set(read_json(scores / "diagnostics.json")) <= runs
+    accuracy = pd.read_csv(scores / "summary.csv").set_index(["run", "task", "protocol", "train_size"])["accuracy"]
+    if (scores / "normalised.csv").exists():
+        for row in pd.read_csv(scores / "normalised.csv").dropna(subset="accuracy").itertuples():
+            assert row.accuracy == accuracy[row.run, row.task, row.protocol, row.train_size]
 
 
 def test_a_measurement_of_some_runs_leaves_that_of_others(tmp_path: Path):
