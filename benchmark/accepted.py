@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.artifacts import content_hash, hash_file, read_json, write_json, write_text
+from benchmark.artifacts import atomic_path, content_hash, hash_file, read_json, write_json, write_text
 from benchmark.columns import SCORE_COLUMNS
 from benchmark.errors import ReferenceRunError
 from benchmark.jobs import ReportJob, read_job
@@ -17,6 +18,7 @@ from benchmark.statistics.inputs import read_table, scores_folder
 from benchmark.statistics.movements import inconsistent_runs
 from benchmark.statistics.rows import read_rows, write_rows
 from benchmark.statistics.tolerance import Tolerance, ToleranceRow
+from benchmark.timing import as_text, ledger
 from benchmark.workspace import Workspace
 
 COPIED = ("scores/scores.csv", "scores/summary.csv", "scores/provenance.json", "metrics.json")
@@ -89,8 +91,16 @@ def write_tolerance(folder: Path, tolerance: Tolerance, measurement: Mapping[str
     write_json(file, {"measurements": [*others, measurement]})
 
 
-def accept(workspace: Workspace, allow_dirty: bool = False) -> list[str]:
-    """Record the present results of a profile as its reference; returns the files that an older reference holds beside it.
+def accept(
+    workspace: Workspace, allow_dirty: bool = False, folder: Path | None = None, all_files: bool = False
+) -> list[str]:
+    """Record the present results of a profile as a reference; returns the files that an older reference holds beside it.
+
+    Args:
+        workspace: of the profile.
+        allow_dirty: although the tree has uncommitted changes.
+        folder: where to; by default the profile's own.
+        all_files: keep also what a reader looks at, in place of all that an older reference holds of it.
 
     Raises:
         ReferenceRunError: scores are missing or were not run, belong to other weights, or the tree has uncommitted changes.
@@ -104,7 +114,8 @@ def accept(workspace: Workspace, allow_dirty: bool = False) -> list[str]:
         )
     current = read_current(workspace)
     _require_complete(workspace, current)
-    folder = reference_folder(workspace)
+    folder = folder or reference_folder(workspace)
+    kept = _keep_all(workspace, folder, sorted(current.runs)) if all_files else set()
     for name in COPIED:
         write_text(folder / name, (workspace.results / name).read_text(encoding="utf-8"))
     record = {
@@ -119,9 +130,24 @@ def accept(workspace: Workspace, allow_dirty: bool = False) -> list[str]:
         "tolerance": hash_file(folder / "tolerance.csv") if (folder / "tolerance.csv").exists() else None,
     }
     write_json(folder / "accepted.json", record)
-    mine = {*COPIED, "accepted.json", "tolerance.csv", "tolerance.json"}
+    mine = {*COPIED, *kept, "accepted.json", "tolerance.csv", "tolerance.json"}
     others = (str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
     return sorted(set(others) - mine)
+
+
+def _keep_all(workspace: Workspace, folder: Path, runs: list[str]) -> set[str]:
+    """Copy all scores, tables, pictures of figures, records of runs and timings; returns their names."""
+    sources = {f"runs/{run}.json": workspace.run(run) / "run.json" for run in runs}
+    for pattern in ("scores/*.*", "tables/*/*.*", "figures/*/*.png"):
+        files = (file for file in workspace.results.glob(pattern) if file.is_file())
+        sources |= {str(file.relative_to(workspace.results)): file for file in files}
+    for name in {name.split("/")[0] for name in sources}:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name, source in sources.items():
+        with atomic_path(folder / name) as copy:
+            shutil.copyfile(source, copy)
+    write_text(folder / "timings.txt", f"{as_text(ledger(workspace))}\n")
+    return {*sources, "timings.txt"}
 
 
 def _own_changes(root: Path) -> tuple[str, ...]:

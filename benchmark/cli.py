@@ -235,15 +235,9 @@ def smoke(
 @app.command()
 def timings(profile: ProfileOption = None) -> None:
     """The ledger: seconds and memory of every stage that has run."""
-    from benchmark.timing import ledger
+    from benchmark.timing import as_text, ledger
 
-    records = ledger(_workspace(profile))
-    for record in records:
-        typer.echo(f"{record['seconds']:9.1f} s {record['peak_mib']:7d} MiB  {record['stage']}@{record['name']}")
-    peak = max((record["peak_mib"] for record in records), default=0)
-    typer.echo(
-        f"{sum(record['seconds'] for record in records):9.1f} s {peak:7d} MiB  total of {len(records)} stages, peak of one"
-    )
+    typer.echo(as_text(ledger(_workspace(profile))))
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,13 @@ def ledger(workspace: Workspace) -> list[dict[str, Any]]:
     """The last record of every stage, the longest first."""
     records = [read_json(file) for file in sorted(_folder(workspace).glob("*.json"))]
     return sorted(records, key=lambda record: -record["seconds"])
+
+
+def as_text(records: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each record of the ledger, and their total."""
+    lines = [f"{each['seconds']:9.1f} s {each['peak_mib']:7d} MiB  {each['stage']}@{each['name']}" for each in records]
+    seconds, peak = sum(each["seconds"] for each in records), max((each["peak_mib"] for each in records), default=0)
+    return "\n".join([*lines, f"{seconds:9.1f} s {peak:7d} MiB  total of {len(records)} stages, peak of one"])
 
 
 def _folder(workspace: Workspace) -> Path:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmark.accepted import accept, read_accepted, read_current, read_tolerance, reference_folder, write_tolerance
-from benchmark.artifacts import read_json, write_json
+from benchmark.artifacts import read_json, write_json, write_text
 from benchmark.errors import ReferenceRunError
 from benchmark.statistics.aggregate import aggregate
 from benchmark.statistics.inputs import scores_folder
@@ -68,6 +68,29 @@ def test_no_picture_and_nothing_large_is_kept(workspace: Workspace):
         "scores/summary.csv",
         "scores/provenance.json",
     }
+
+
+def test_all_that_a_reader_looks_at_takes_the_place_of_an_earlier_runs(workspace: Workspace, tmp_path: Path):
+    folder, present = tmp_path / "elsewhere", workspace.results
+    for name in ("scores/steps.csv", "tables/old/old.md", "runs/old-0.json", "notes.md"):
+        write_text(folder / name, "of an earlier run")
+    write_text(present / "tables" / "small" / "accuracy.md", "table")
+    write_text(present / "figures" / "small" / "accuracy.png", "figure")
+    for run in read_current(workspace).runs:
+        write_json(workspace.run(run) / "run.json", {"name": run})
+    (present / "scores" / "steps.csv").unlink(missing_ok=True)
+
+    assert accept(workspace, folder=folder, all_files=True) == ["notes.md"]
+    assert not reference_folder(workspace).exists()
+    for pattern in ("scores/*", "tables/*/*", "figures/*/*"):
+        files = [file.relative_to(present) for file in present.glob(pattern)]
+        assert files
+        assert all((folder / file).read_bytes() == (present / file).read_bytes() for file in files)
+    assert read_json(folder / "runs" / "simclr-0.json") == {"name": "simclr-0"}
+    assert (folder / "timings.txt").read_text().endswith("total of 0 stages, peak of one\n")
+    assert not [name for name in ("scores/steps.csv", "tables/old", "runs/old-0.json") if (folder / name).exists()]
+    found = compare(read_accepted(folder)[0], read_current(workspace), Tolerance())
+    assert found.failures == found.differences == []
 
 
 def test_a_changed_tree_is_refused_but_for_the_reference_itself(workspace: Workspace):

@@ -48,14 +48,19 @@ def accept(
     allow_dirty: Annotated[
         bool, typer.Option("--allow-dirty", help="Although the tree has uncommitted changes.")
     ] = False,
+    reference: Annotated[Optional[Path], typer.Option(help="Folder to record in; default: the profile's.")] = None,  # noqa: UP045
+    all_files: Annotated[
+        bool, typer.Option("--all", help="With all scores, tables, figures, records of runs and timings.")
+    ] = False,
 ) -> None:
     """Record the present scores, with what made them, as the accepted run of the profile."""
     from benchmark.accepted import accept as record
     from benchmark.accepted import reference_folder
 
     workspace = chosen_workspace(profile)
-    beside = record(workspace, allow_dirty)
-    typer.echo(f"Accepted: {reference_folder(workspace).relative_to(workspace.root)}; commit it.")
+    folder = reference or reference_folder(workspace)
+    beside = record(workspace, allow_dirty, folder, all_files)
+    typer.echo(f"Accepted: {folder}; commit it.")
     if beside:
         typer.echo(f"Left as they were, from the run accepted before: {', '.join(beside)}.")
 
