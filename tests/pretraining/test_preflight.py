@@ -86,7 +86,7 @@ class GlobalRandom(Sound):
 
 class Clock(Sound):
     def noise(self, waveforms: Tensor, generator: torch.Generator) -> Tensor:
-        return super().noise(waveforms, generator) * (time.perf_counter_ns() % 1_000_003)
+        return super().noise(waveforms, generator) * (time.perf_counter_ns() % 1_000_003 / 1_000_003)
 
 
 class Reinitialised(Sound):
