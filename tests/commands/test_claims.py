@@ -52,7 +52,7 @@ def test_without_runs_every_claim_says_so(checkout: Path):
 
 def test_scores_of_a_smaller_profile_make_proxies(checkout: Path):
     scores = checkout / "results" / "mini" / "scores"
-    shutil.copytree(ROOT / "results" / "reference" / "mini" / "transfer" / "scores", scores)
+    shutil.copytree(ROOT / "results" / "reference" / "mini_gpu" / "transfer" / "scores", scores)
     write_rows(scores / "convergence.csv", ConvergenceRow, [])  # the study fine-tunes nothing
     binding = {
         "because": "a small encoder on ESC-10",
