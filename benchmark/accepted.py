@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from benchmark.workspace import Workspace
 
 COPIED = ("scores/scores.csv", "scores/summary.csv", "scores/provenance.json", "metrics.json")
 """Files of a profile's results that a reference holds; the record of how it came about is ``accepted.json``."""
+TIMINGS = "timings.txt"
 PARAMS = "params.yaml"
 OWN_CHANGES = ("results/reference", "dvc.lock")
 """Tracked files that accepting and running write themselves: they make no tree dirty."""
@@ -115,9 +116,14 @@ def accept(
     current = read_current(workspace)
     _require_complete(workspace, current)
     folder = folder or reference_folder(workspace)
-    kept = _keep_all(workspace, folder, sorted(current.runs)) if all_files else set()
-    for name in COPIED:
-        write_text(folder / name, (workspace.results / name).read_text(encoding="utf-8"))
+    sources = {name: workspace.results / name for name in COPIED}
+    if all_files:
+        sources |= _read_beside(workspace, sorted(current.runs))
+        _remove_folders_of(sources, folder)
+        write_text(folder / TIMINGS, f"{as_text(ledger(workspace))}\n")
+    for name, source in sources.items():
+        with atomic_path(folder / name) as copy:
+            shutil.copyfile(source, copy)
     record = {
         "profile": workspace.profile,
         "commit": state,
@@ -130,24 +136,25 @@ def accept(
         "tolerance": hash_file(folder / "tolerance.csv") if (folder / "tolerance.csv").exists() else None,
     }
     write_json(folder / "accepted.json", record)
-    mine = {*COPIED, *kept, "accepted.json", "tolerance.csv", "tolerance.json"}
+    mine = {*sources, *([TIMINGS] if all_files else []), "accepted.json", "tolerance.csv", "tolerance.json"}
     others = (str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
     return sorted(set(others) - mine)
 
 
-def _keep_all(workspace: Workspace, folder: Path, runs: list[str]) -> set[str]:
-    """Copy all scores, tables, pictures of figures, records of runs and timings; returns their names."""
-    sources = {f"runs/{run}.json": workspace.run(run) / "run.json" for run in runs}
+def _read_beside(workspace: Workspace, runs: list[str]) -> dict[str, Path]:
+    """Scores, tables, pictures of figures and records of runs that a reader looks at, by their names in a reference."""
+    found = {f"runs/{run}.json": workspace.run(run) / "run.json" for run in runs}
     for pattern in ("scores/*.*", "tables/*/*.*", "figures/*/*.png"):
         files = (file for file in workspace.results.glob(pattern) if file.is_file())
-        sources |= {str(file.relative_to(workspace.results)): file for file in files}
-    for name in {name.split("/")[0] for name in sources}:
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for name, source in sources.items():
-        with atomic_path(folder / name) as copy:
-            shutil.copyfile(source, copy)
-    write_text(folder / "timings.txt", f"{as_text(ledger(workspace))}\n")
-    return {*sources, "timings.txt"}
+        found |= {str(file.relative_to(workspace.results)): file for file in files}
+    return found
+
+
+def _remove_folders_of(names: Iterable[str], folder: Path) -> None:
+    """Remove the folders below a reference in which files of these names lie."""
+    for below in {name.split("/")[0] for name in names if "/" in name}:
+        if (folder / below).exists():
+            shutil.rmtree(folder / below)
 
 
 def _own_changes(root: Path) -> tuple[str, ...]:

@@ -42,10 +42,10 @@ def isolated_torch_seed(seed: int, *name: Name) -> Iterator[None]:
     """Run a block (module construction, say) under its own seed, leaving torch's global generators as they were."""
     import torch
 
-    devices = range(torch.cuda.device_count())
+    devices, own_seed = range(torch.cuda.device_count()), stream_seed(seed, *name)
     with torch.random.fork_rng(devices=devices):
         # not torch.manual_seed, which takes down the call stack for three devices that are not there, and keeps it
-        torch.default_generator.manual_seed(stream_seed(seed, *name))
+        torch.default_generator.manual_seed(own_seed)
         if devices:
-            torch.cuda.manual_seed_all(stream_seed(seed, *name))
+            torch.cuda.manual_seed_all(own_seed)
         yield

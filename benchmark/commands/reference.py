@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -60,7 +61,7 @@ def accept(
     workspace = chosen_workspace(profile)
     folder = reference or reference_folder(workspace)
     beside = record(workspace, allow_dirty, folder, all_files)
-    typer.echo(f"Accepted: {folder}; commit it.")
+    typer.echo(f"Accepted: {os.path.relpath(folder, workspace.root)}; commit it.")
     if beside:
         typer.echo(f"Left as they were, from the run accepted before: {', '.join(beside)}.")
 
