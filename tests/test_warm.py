@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 from benchmark.warm import ADDRESS, run_warm, warm_starts
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 CLIENT = """
@@ -39,13 +39,6 @@ def main():
         sys.exit(5)
 """
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < limit, "it did not happen within a minute"
-        time.sleep(0.05)
 
 
 def ended(pid: int) -> bool:

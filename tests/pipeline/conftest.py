@@ -6,7 +6,6 @@ alone have commands that start as they do below a plain ``dvc repro``, and hold 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,16 +14,15 @@ import pytest
 
 from benchmark.warm import ADDRESS, warm_starts
 from tests.pipeline.project import Project
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="session")
 def loaded() -> Iterator[Mapping[str, str]]:
     """The environment of commands that are forks; there are none before the libraries are loaded, so this waits for them."""
     with warm_starts("cpu") as environment:
-        limit = time.monotonic() + 120
-        while environment and not Path(environment[ADDRESS]).exists():
-            assert time.monotonic() < limit, "the libraries were not loaded within two minutes"
-            time.sleep(0.1)
+        if environment:
+            wait_until(Path(environment[ADDRESS]).exists, seconds=120)
         yield environment
 
 
