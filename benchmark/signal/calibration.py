@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from benchmark.signal.encoder import Encoder
+from benchmark.signal.encoder import Encoder, LogMelEncoder
+
+Network = Callable[[Tensor], Tensor]
 
 
 class _LayerReached(Exception):
@@ -28,28 +30,35 @@ def calibrate_batchnorm(encoder: Encoder, waveforms: Iterable[Tensor]) -> None:
         encoder: an encoder; left as it is, but for eval mode, where it has no batch-norm.
         waveforms: batches ``(B, T)`` on the encoder's device; B may vary.
     """
-    batches = list(waveforms)
     encoder.eval()
-    for layer in _batchnorms_in_order(encoder, batches[0][:1]) if batches else []:
-        mean, variance = _input_statistics(encoder, layer, batches)
+    network, batches = _behind_the_front_end(encoder, waveforms)
+    layers = [m for m in encoder.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    for layer in _in_order(layers, network, batches[0][:1]) if batches else []:
+        mean, variance = _input_statistics(network, layer, batches)
         layer.get_buffer("running_mean").copy_(mean)
         layer.get_buffer("running_var").copy_(variance)
 
 
-def _batchnorms_in_order(encoder: Encoder, waveform: Tensor) -> list[_BatchNorm]:
-    """The batch-norm layers that keep running statistics, in the order in which a forward pass meets them."""
+def _behind_the_front_end(encoder: Encoder, waveforms: Iterable[Tensor]) -> tuple[Network, list[Tensor]]:
+    """What follows the log-mel front-end, and its inputs: log-mels are the same for every layer, so they are taken once."""
+    if isinstance(encoder, LogMelEncoder):
+        return encoder.embed, [encoder.standardise(encoder.frontend(batch)) for batch in waveforms]
+    return encoder, list(waveforms)
+
+
+def _in_order(layers: list[_BatchNorm], network: Network, batch: Tensor) -> list[_BatchNorm]:
+    """The layers in the order in which a forward pass meets them."""
     met: list[_BatchNorm] = []
-    layers = [m for m in encoder.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     hooks = [layer.register_forward_pre_hook(lambda module, _: met.append(module)) for layer in layers]
     try:
-        encoder(waveform)
+        network(batch)
     finally:
         for hook in hooks:
             hook.remove()
     return met
 
 
-def _input_statistics(encoder: Encoder, layer: _BatchNorm, batches: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _input_statistics(network: Network, layer: _BatchNorm, batches: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and (biased) variance of each channel of a layer's input over all batches, in float64."""
     count = 0
     mean = torch.zeros(layer.num_features, dtype=torch.float64, device=batches[0].device)
@@ -71,7 +80,7 @@ def _input_statistics(encoder: Encoder, layer: _BatchNorm, batches: list[Tensor]
     try:
         for batch in batches:
             try:
-                encoder(batch)
+                network(batch)
             except _LayerReached:
                 continue
     finally:
