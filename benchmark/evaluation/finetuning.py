@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -53,29 +53,6 @@ CALIBRATION_CROPS = 512
 Rows = NDArray[np.int64]
 
 
-class _RandomStart:
-    """Input statistics and batch-norm for an encoder with random weights, as the Untrained reference has them of its own data.
-
-    Units that follow each other and train on the same clips share them: replicas, and train sizes that take all clips.
-    """
-
-    def __init__(self) -> None:
-        self._clips: Rows | None = None
-        self._statistics: dict[str, torch.Tensor] = {}
-
-    def fit(self, encoder: Encoder, data: TrainingData, clips: Rows) -> None:
-        """Fit ``encoder``, whose weights are always the same, to ``data``, which holds ``clips`` of the task."""
-        if self._clips is None or not np.array_equal(clips, self._clips):
-            batches = [batch.waveforms[:, 0] for batch in data.calibration(CALIBRATION_CROPS, encoder.window)]
-            if isinstance(encoder, LogMelEncoder):
-                encoder.fit_input(torch.cat(batches))
-            calibrate_batchnorm(encoder, batches)
-            self._clips = clips
-            self._statistics = {name: buffer.clone() for name, buffer in encoder.named_buffers()}
-        for name, buffer in encoder.named_buffers():
-            buffer.copy_(self._statistics[name])
-
-
 @dataclass(frozen=True)
 class Tuning:
     """What the units of one part under one protocol on one task share."""
@@ -96,7 +73,6 @@ class Tuning:
     """Hash of all that decides the outcomes but for fold, train size and replica."""
     device: torch.device
     cache: Cache
-    start: _RandomStart = field(init=False, default_factory=_RandomStart)
 
 
 def windows_only(corpus: Corpus, rows: Rows, encoder: Encoder, protocol: Protocol) -> Embeddings:
@@ -180,7 +156,7 @@ class _Unit:
         method = self._method()
         data = self._data(method.crops())
         if tuning.protocol.start == "random":
-            tuning.start.fit(method.encoder, data, self.train)
+            _fit_to(method.encoder, data)
         frozen = frozen_modules(method.encoder, tuning.protocol.freeze)
         tuned = FineTuned(method, frozen, keep_best=tuning.protocol.select == "best_valid")
         steps = training.steps or (training.epochs or 0) * data.steps_per_epoch
@@ -270,6 +246,14 @@ class NoCurves:
 
     def log(self, entry: Mapping[str, float]) -> None:
         """Keep nothing."""
+
+
+def _fit_to(encoder: Encoder, data: TrainingData) -> None:
+    """Input statistics and batch-norm of the training clips, as the Untrained reference has them of its own."""
+    batches = [batch.waveforms[:, 0] for batch in data.calibration(CALIBRATION_CROPS, encoder.window)]
+    if isinstance(encoder, LogMelEncoder):
+        encoder.fit_input(torch.cat(batches))
+    calibrate_batchnorm(encoder, batches)
 
 
 def _only(corpus: Corpus, rows: Rows, reason: str) -> Corpus:

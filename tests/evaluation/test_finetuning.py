@@ -393,33 +393,11 @@ def test_from_scratch_starts_from_untrained_on_its_own_training_clips(
     method = unit._method()
     assert torch.equal(method.encoder.linear.weight, untrained.linear.weight)
     assert not torch.equal(method.encoder.linear.weight, tuning.encoder.linear.weight)
-    tuning.start.fit(method.encoder, unit._data(method.crops()), unit.train)
+    finetuning._fit_to(method.encoder, unit._data(method.crops()))
     assert not torch.equal(method.encoder.norm.running_mean, untrained.norm.running_mean)
     with isolated_torch_seed(7, "other"):
         other = replace(tuning, encoder=ToyEncoder().eval(), cache=Cache(tmp_path / "other"))
     assert same(fine_tune(tuning), fine_tune(other))
-
-
-def test_statistics_are_fitted_once_to_the_same_clips_and_anew_to_others(
-    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fitted: list[int] = []
-    original = finetuning.calibrate_batchnorm
-
-    def counted(encoder: Encoder, batches: list[torch.Tensor]) -> None:
-        fitted.append(sum(map(len, batches)))
-        original(encoder, batches)
-
-    monkeypatch.setattr(finetuning, "calibrate_batchnorm", counted)
-    monkeypatch.setattr(finetuning, "build_encoder", lambda name, config: ToyEncoder())
-    settings = protocol(start="random", replicas=2, train_sizes=("full", 3), training={"steps": 2})
-    together = fine_tune(make(corpus, tmp_path, settings))
-    assert len(together) == 8
-    assert len(fitted) == 2 * (1 + 2)  # a fold's replicas share all its clips; each has three clips a class of its own
-    assert len(set(fitted)) == 2
-    tuning = make(corpus, tmp_path / "alone", settings)
-    problems, _ = finetuning.problems_of(settings, tuning.material, finetuning.Units(tuning.material, "clip"), 0)
-    assert same(together, [finetuning._Unit(replace(tuning), problem, "k").outcome() for problem in problems])
 
 
 def test_clips_of_several_classes(corpus: Corpus, tmp_path: Path) -> None:
