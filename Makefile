@@ -18,12 +18,15 @@ endif
 
 setup: $(STAMP)
 
+# Nothing is compiled beforehand (a minute): what is used, Python compiles as it is first loaded, and keeps.
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile
+
 $(STAMP): requirements.lock requirements-hear.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ...") if not (3, 11) <= sys.version_info[:2] < (3, 14) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-hear.lock
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --require-hashes --no-deps -r requirements-hear.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $(STAMP)
 
 repro: $(STAMP)
