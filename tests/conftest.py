@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import wait_until
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; read when torch loads
 for library in ("OMP", "OPENBLAS", "MKL"):
@@ -63,6 +65,20 @@ def no_waiting_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Iterator[Mapping[str, str]]:
+    """The environment of commands that are forks of a process with its libraries loaded: see :mod:`benchmark.warm`.
+
+    Until they are loaded commands would start alone, so this waits for them.
+    """
+    from benchmark.warm import ADDRESS, warm_starts
+
+    with warm_starts("cpu") as environment:
+        if environment:
+            wait_until(Path(environment[ADDRESS]).exists, seconds=120)
+        yield environment
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -20,7 +21,7 @@ from benchmark.errors import ConfigError, GridError
 from benchmark.evaluation import grid
 from benchmark.evaluation.grid import Cluster, run_grid
 from benchmark.evaluation.stage import evaluate
-from benchmark.evaluation.units import units
+from benchmark.evaluation.units import Unit, units
 from benchmark.workspace import Workspace
 from tests.evaluation.test_stage import count_calls, make_job, outputs, root, workspace
 from tests.evaluation.test_units import several_cells, start_again
@@ -84,10 +85,20 @@ def killed_within(workspace: Workspace, key: str, others: int) -> Iterator[list[
         thread.join()
 
 
+def damage(workspace: Workspace, found: list[Unit]) -> tuple[Unit, Path]:
+    """A unit and the file of its embeddings, which no other unit reads, with nothing in it that could be read."""
+    readers = Counter(unit.embedding for unit in found)
+    damaged = next(unit for unit in found if readers[unit.embedding] == 1)
+    entry = Cache(workspace.cache).path("embeddings", damaged.embedding)
+    entry.parent.mkdir(parents=True)
+    entry.write_bytes(b"damaged")
+    return damaged, entry
+
+
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_grid_with_a_killed_worker_gives_the_bytes_of_the_stage(
+def test_one_worker_is_killed_and_one_unit_fails_and_the_others_give_the_bytes_of_the_stage(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ):
     job = several_cells(workspace)
@@ -95,36 +106,22 @@ def test_a_grid_with_a_killed_worker_gives_the_bytes_of_the_stage(
     expected = outputs(workspace)
     start_again(workspace)
     found, said = units(job, workspace), []
-    last = found[-1]
+    damaged, entry = damage(workspace, found[:-1])
     before = signal.getsignal(signal.SIGTERM)
-    with killed_within(workspace, last.key, len(found) - 1) as killed:
+    with killed_within(workspace, found[-1].key, len(found) - 2) as killed:
         outcome = run_grid([job], workspace, Cluster(workers=2), said.append)
     assert len(killed) == 1, "one worker was killed"
-    assert (outcome.computed, outcome.cached, outcome.failed, said) == (len(found), 0, (), [])
-    assert signal.getsignal(signal.SIGTERM) is before, "an interrupt still says what it says without Ray"
-    assert not list((workspace.cache / "grid").iterdir())
-    cells = count_calls(monkeypatch, "run_protocol")
-    evaluate(job, workspace)
-    assert not cells, "every cell was found"
-    assert outputs(workspace) == expected
-
-
-@needs_ray
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_failed_unit_is_named_and_the_others_go_on(workspace: Workspace):
-    job = several_cells(workspace)
-    found, said = units(job, workspace), []
-    damaged = found[-1]
-    entry = Cache(workspace.cache).path("embeddings", damaged.embedding)
-    entry.parent.mkdir(parents=True)
-    entry.write_bytes(b"damaged")
-    outcome = run_grid([job], workspace, Cluster(workers=1), said.append)
-    assert outcome.failed == (damaged,)
-    assert outcome.computed == len(found) - 1
+    assert outcome == grid.Outcome(len(found) - 1, 0, (damaged,))
     [line] = said
     assert line.startswith(f"{damaged}: {entry} is damaged")
     assert line.endswith("delete it and run the same command again.")
+    assert signal.getsignal(signal.SIGTERM) is before, "an interrupt still says what it says without Ray"
+    assert not list((workspace.cache / "grid").iterdir())
+    entry.unlink()
+    cells = count_calls(monkeypatch, "run_protocol")
+    evaluate(job, workspace)
+    assert len(cells) == 1, "every other cell was found"
+    assert outputs(workspace) == expected
 
 
 def test_without_ray_it_says_what_to_install(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):

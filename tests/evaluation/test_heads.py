@@ -83,7 +83,7 @@ def test_equals_linear_layers_trained_alone_with_adam(problem: tuple[Tensor, np.
             own = features[training.rows]
             seen = (features - own.mean(0)) / own.std(0, correction=0)
         alone = trained_alone(seen, training, seed)(seen).double()
-        torch.testing.assert_close(batched[index], alone, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(batched[index], alone, rtol=1e-5, atol=5e-5)  # of logits around 1, in float32
 
 
 def test_a_head_does_not_depend_on_its_neighbours(

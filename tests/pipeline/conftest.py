@@ -6,24 +6,13 @@ alone have commands that start as they do below a plain ``dvc repro``, and hold 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import filelock
 import pytest
 
-from benchmark.warm import ADDRESS, warm_starts
 from tests.pipeline.project import Project
-from tests.waiting import wait_until
-
-
-@pytest.fixture(scope="session")
-def loaded() -> Iterator[Mapping[str, str]]:
-    """The environment of commands that are forks; there are none before the libraries are loaded, so this waits for them."""
-    with warm_starts("cpu") as environment:
-        if environment:
-            wait_until(Path(environment[ADDRESS]).exists, seconds=120)
-        yield environment
 
 
 @pytest.fixture(scope="session")

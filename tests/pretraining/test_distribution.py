@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,16 @@ def project(root: Path, corpus: Corpus) -> Workspace:
     workspace.corpus("toy", RATE).symlink_to(corpus.folder)
     shutil.copy(ROOT / "params.yaml", root)
     (root / "studies").symlink_to(ROOT / "studies")
-    training = {"steps": 60, "checkpoint_every": 10, "snapshots": (20,)}
+    training = {"steps": 40, "checkpoint_every": 5, "snapshots": (10,)}
     ref = test_stage.ref("toy", corpus.fingerprint)
     job = make_job(machine=Machine(threads=1, ranks=2), training=training, sources=(ref,), profile="sandbox")
     write_json(workspace.plan("pretrain", job.name), job.model_dump(mode="json"))
     return workspace
+
+
+def own_cache() -> dict[str, str]:
+    """The environment of processes that each use their project's cache."""
+    return {name: value for name, value in os.environ.items() if name != "BENCHMARK_CACHE"}
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +60,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     corpus = toy_corpus(folder / "toy", samples=12_000)
     project(folder / "undisturbed", corpus)
-    environment = {name: value for name, value in os.environ.items() if name != "BENCHMARK_CACHE"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*torchrun, "-m", "tests.pretraining.ranks", str(folder)],
         cwd=ROOT,
-        env=environment,
+        env=own_cache(),
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -134,9 +139,11 @@ def test_all_ranks_stop_where_one_must(folder: Path):
     assert (folder / "two" / "signal" / "checkpoints" / "step-000000005.safetensors").exists()
 
 
-def test_a_killed_rank_ends_the_job_and_running_again_gives_the_same_bytes(folder: Path, tmp_path: Path):
+def test_a_killed_rank_ends_the_job_and_running_again_gives_the_same_bytes(
+    folder: Path, tmp_path: Path, loaded: Mapping[str, str]
+):
     workspace = project(tmp_path / "killed", Corpus.open(folder / "toy"))
-    environment = {name: value for name, value in os.environ.items() if name != "BENCHMARK_CACHE"}
+    environment = {**own_cache(), **loaded}
     command = [sys.executable, "-m", "benchmark", "pretrain", "--profile", "sandbox", "--run", "run-0"]
 
     process = subprocess.Popen(
@@ -148,7 +155,7 @@ def test_a_killed_rank_ends_the_job_and_running_again_gives_the_same_bytes(folde
         time.sleep(0.02)
     [victim] = [
         child
-        for child in psutil.Process(process.pid).children(recursive=True)
+        for child in psutil.Process().children(recursive=True)  # the launcher may be a fork of the loaded process
         if child.status() != psutil.STATUS_ZOMBIE and child.environ().get("RANK") == "1"
     ]
     victim.kill()
