@@ -81,7 +81,9 @@ class Rerun:
 
 
 def perturbations(numerical: int, seeds: int, threads: int, instructions: str) -> list[Perturbation]:
-    """Other threads and kernels, the fewest threads first; then other seeds.
+    """Other threads and kernels, then other seeds.
+
+    Few threads and the processor's own kernels first, so that already two reruns differ in both.
 
     Args:
         numerical: how many of the first kind.
@@ -90,7 +92,8 @@ def perturbations(numerical: int, seeds: int, threads: int, instructions: str) -
         instructions: the processor's, as :func:`.provenance.host` names them; kernels that it uses anyway are none.
     """
     kernels = [name for name in INSTRUCTIONS if name not in _ABOVE or _ABOVE[name] in instructions.split()]
-    ways = ((n, name) for n in count(1) for name in kernels if (n, name) != (threads, "native"))
+    diagonals = ((n, rank - n) for rank in count(1) for n in range(max(1, rank - len(kernels) + 1), rank + 1))
+    ways = ((n, kernels[lesser]) for n, lesser in diagonals if (n, lesser) != (threads, 0))
     return [
         *(Perturbation(_named(*way), "numerical", *way) for way in islice(ways, numerical)),
         *(Perturbation(f"seed + {offset}", "seed", seed=offset) for offset in range(1, seeds + 1)),

@@ -31,7 +31,14 @@ def test_no_perturbation_is_the_configuration_itself_and_none_comes_twice():
     assert found[0] == ONE_THREAD
     assert all((way.threads, way.instructions) != (2, "native") for way in found if way.kind == "numerical")
     assert [way.seed for way in found if way.kind == "seed"] == [1, 2, 3]
-    assert perturbations(2, 0, threads=1, instructions="avx2")[0].instructions != "native"
+
+
+@pytest.mark.parametrize("instructions", ["avx2 avx512f", "avx2"])
+def test_two_reruns_of_one_thread_have_other_kernels_and_more_threads(instructions: str):
+    kernels, threads = perturbations(2, 0, threads=1, instructions=instructions)
+    assert kernels.threads == 1
+    assert kernels.instructions != "native"
+    assert (threads.threads, threads.instructions) == (2, "native")
 
 
 @pytest.mark.parametrize(
