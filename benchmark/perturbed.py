@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, islice, product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +92,8 @@ def perturbations(numerical: int, seeds: int, threads: int, instructions: str) -
         instructions: the processor's, as :func:`.provenance.host` names them; kernels that it uses anyway are none.
     """
     kernels = [name for name in INSTRUCTIONS if name not in _ABOVE or _ABOVE[name] in instructions.split()]
-    diagonals = ((n, rank - n) for rank in count(1) for n in range(max(1, rank - len(kernels) + 1), rank + 1))
-    ways = ((n, kernels[lesser]) for n, lesser in diagonals if (n, lesser) != (threads, 0))
+    pairs = sorted(product(range(1, numerical + 2), range(len(kernels))), key=sum)
+    ways = ((n, kernels[lesser]) for n, lesser in pairs if (n, lesser) != (threads, 0))
     return [
         *(Perturbation(_named(*way), "numerical", *way) for way in islice(ways, numerical)),
         *(Perturbation(f"seed + {offset}", "seed", seed=offset) for offset in range(1, seeds + 1)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -75,10 +76,13 @@ def loaded() -> Iterator[Mapping[str, str]]:
     """
     from benchmark.warm import ADDRESS, warm_starts
 
+    # what a script starts in the background ignores Ctrl-C's signal, and so would all below these tests
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with warm_starts("cpu") as environment:
         if environment:
-            wait_until(Path(environment[ADDRESS]).exists, seconds=120)
+            wait_until(Path(environment[ADDRESS]).exists)
         yield environment
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

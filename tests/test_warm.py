@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -50,14 +50,9 @@ def ended(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def warm() -> Iterator[dict[str, str]]:
+def warm(loaded: Mapping[str, str]) -> dict[str, str]:
     """The environment of commands below a process that has loaded the libraries."""
-    # what a script starts in the background ignores Ctrl-C's signal, and so would all below these tests
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with warm_starts("cpu") as environment:
-        wait_until(Path(environment[ADDRESS]).exists)
-        yield {**os.environ, **environment}
-    signal.signal(signal.SIGINT, before)
+    return {**os.environ, **loaded}
 
 
 @pytest.fixture

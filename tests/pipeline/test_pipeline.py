@@ -7,12 +7,12 @@ import json
 import os
 import shutil
 import signal
-import time
 
 import psutil
 import pytest
 
 from tests.pipeline.project import PROFILE, Project
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -138,16 +138,19 @@ def test_an_interrupt_stops_every_stage_that_runs_side_by_side(project: Project)
 
 def training(project: Project, pid: int) -> psutil.Process:
     """The process below another that trains, once it has written a checkpoint."""
-    limit = time.monotonic() + 300
-    while time.monotonic() < limit:
-        time.sleep(0.1)
+
+    def found() -> psutil.Process | None:
         if not list((project.root / ".cache" / "benchmark" / "checkpoints").glob("*/step-*.safetensors")):
-            continue
+            return None
         for child in psutil.Process(pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if "simclr-0" in child.cmdline():
                     return child
-    raise AssertionError("nothing trains")
+        return None
+
+    stage = wait_until(found, seconds=300)
+    assert stage is not None
+    return stage
 
 
 def test_parameters_that_do_not_match_the_selected_stages_are_refused(project: Project):
