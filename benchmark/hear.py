@@ -16,7 +16,7 @@ from benchmark.errors import ConfigError
 from benchmark.evaluation.waveforms import embed_clips, embed_timestamps
 from benchmark.pretraining.export import load_part
 from benchmark.signal.encoder import Encoder
-from benchmark.signal.inference import folded
+from benchmark.signal.inference import for_inference
 
 
 class HearEncoder(nn.Module):
@@ -25,7 +25,7 @@ class HearEncoder(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         """Make a model of an encoder in evaluation mode, which stays as it is."""
         super().__init__()
-        self.encoder = folded(encoder)
+        self.encoder = for_inference(encoder)
         self.sample_rate = encoder.sample_rate
         self.scene_embedding_size = encoder.embedding_size
         self.timestamp_embedding_size = encoder.embedding_size

@@ -2,14 +2,17 @@
 
 The windows are the same. The recordings are real where BENCHMARK_DATA holds them, else stand-ins. Target: at least 2
 times as fast, with embeddings that agree to a relative 1e-5. Beside it the share of the time
-that goes into the convolutions themselves: where it nears 1, nothing but arithmetic is left to save.
+that goes into convolutions and matrix products themselves: where it nears 1, nothing but arithmetic is left to save; and
+the layers that go through Winograd's filtering, each against its direct convolution.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +26,12 @@ from benchmark.corpus.prepare import prepare
 from benchmark.corpus.splits import selected
 from benchmark.corpus.standin import ensure_standin
 from benchmark.corpus.store import Corpus
-from benchmark.evaluation.embedding import embed, window_starts
+from benchmark.evaluation.embedding import WINDOWS_A_BATCH, embed, window_starts
 from benchmark.seeding import isolated_torch_seed
 from benchmark.signal.crops import to_waveforms
 from benchmark.signal.encoder import Encoder
+from benchmark.signal.inference import for_inference
+from benchmark.signal.winograd import WinogradConv2d
 from perf.measure import alternate, report
 
 CLIPS = 100
@@ -66,12 +71,28 @@ def embed_as_usual(encoder: Encoder, corpus: Corpus, rows: NDArray[np.int64]) ->
     return embeddings
 
 
-def share_in_convolutions(embed_all: Callable[[], object]) -> float:
-    """Share of the processor time that is spent inside the convolutions themselves: what no arrangement can save."""
+def share_in_products(embed_all: Callable[[], object]) -> float:
+    """Share of the processor time that is spent inside convolutions and matrix products: what no arrangement can save."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         embed_all()
     own = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
-    return float(sum(time for key, time in own.items() if "convolution" in key) / sum(own.values()))
+    return float(sum(time for key, time in own.items() if re.search("convolution|::b?mm$", key)) / sum(own.values()))
+
+
+@torch.inference_mode()
+def winograd_layers(encoder: Encoder, waveforms: torch.Tensor) -> list[dict[str, object]]:
+    """Each layer that goes through Winograd's filtering, against oneDNN's direct convolution on the same image."""
+    ready = for_inference(encoder)
+    layers = [module for module in ready.modules() if isinstance(module, WinogradConv2d)]
+    images: list[torch.Tensor] = []
+    for layer in layers:
+        layer.register_forward_pre_hook(lambda _, inputs: images.append(inputs[0].clone()))
+    ready(waveforms)
+    return [
+        {"image": list(image.shape), "outputs": layer.direct.out_channels}
+        | alternate(partial(layer.direct, image), partial(layer.forward, image), repeats=9)
+        for layer, image in zip(layers, images, strict=True)
+    ]
 
 
 def measure(folder: Path) -> dict[str, object]:
@@ -89,7 +110,8 @@ def measure(folder: Path) -> dict[str, object]:
         "baseline": f"{USUAL_BATCH} windows a batch, contiguous weights",
         **times,
         "target_ratio": 2,
-        "share_in_convolutions": share_in_convolutions(lambda: embed(ours, corpus, rows, HOP_SECONDS)),
+        "share_in_products": share_in_products(lambda: embed(ours, corpus, rows, HOP_SECONDS)),
+        "winograd_layers": winograd_layers(ours, 0.1 * torch.randn(WINDOWS_A_BATCH["cpu"], ours.window)),
         "relative_error": float(np.linalg.norm(embeddings - expected) / np.linalg.norm(expected)),
         "target_relative_error": 1e-5,
     }

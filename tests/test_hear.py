@@ -15,7 +15,7 @@ import torch
 from benchmark import hear
 from benchmark.errors import ConfigError, StaleArtifactError
 from benchmark.pretraining.export import build_encoder, export_part, write_part
-from benchmark.signal.inference import folded
+from benchmark.signal.inference import for_inference
 
 
 def exported(folder: Path, name: str, width: float = 0.0625) -> str:
@@ -78,7 +78,7 @@ def test_a_short_clip_is_begun_again(tmp_path: Path):
     model = hear.load_model(exported(tmp_path, "tagliasacchi_cnn"))
     short = 0.1 * torch.randn(1, 5000)
     tiled = short.repeat(1, 4)[:, : model.encoder.window]
-    torch.testing.assert_close(hear.get_scene_embeddings(short, model), folded(model.encoder)(tiled).detach())
+    torch.testing.assert_close(hear.get_scene_embeddings(short, model), for_inference(model.encoder)(tiled).detach())
 
 
 def test_what_a_user_gets_wrong_is_one_sentence(tmp_path: Path):

@@ -17,7 +17,7 @@ from benchmark.corpus.store import Corpus, Short
 from benchmark.distributed import rank, unite, world_size
 from benchmark.signal.crops import FULL_SCALE, to_waveforms
 from benchmark.signal.encoder import Encoder
-from benchmark.signal.inference import folded
+from benchmark.signal.inference import for_inference
 
 SILENCE = 1e-3
 """A slice whose peak is below this share of full scale counts as silent."""
@@ -105,7 +105,7 @@ def embed(
     """
     if encoder.sample_rate != corpus.sample_rate:
         raise ValueError(f"an encoder of {encoder.sample_rate} Hz cannot read a corpus of {corpus.sample_rate} Hz")
-    encoder = folded(encoder).to(device)
+    encoder = for_inference(encoder).to(device)
     with torch.inference_mode():
         if encoder.scope == "clip":
             return _embed_clips(encoder, corpus, rows, device, progress)

@@ -22,7 +22,7 @@ from benchmark.errors import ConfigError, DataError
 from benchmark.evaluation.waveforms import embed_slices
 from benchmark.signal.crops import to_waveforms
 from benchmark.signal.encoder import Encoder
-from benchmark.signal.inference import folded
+from benchmark.signal.inference import for_inference
 
 FORMATS = (".npz", ".parquet")
 _ROWS_A_GROUP = 1024
@@ -74,7 +74,7 @@ def embed_files(encoder: Encoder, files: Sequence[Path], device: torch.device) -
     Raises:
         DataError: a file cannot be read.
     """
-    encoder = folded(encoder).to(device)
+    encoder = for_inference(encoder).to(device)
     for file in tqdm(files, desc="embed", unit="file", disable=None):
         samples, _ = to_int16(_decoded(file, encoder.sample_rate))
         with torch.inference_mode():

@@ -13,7 +13,7 @@ from benchmark.evaluation.waveforms import HOP_SECONDS, SHORT, embed_clips, embe
 from benchmark.pretraining.export import build_encoder
 from benchmark.seeding import isolated_torch_seed
 from benchmark.signal.encoder import Encoder
-from benchmark.signal.inference import folded
+from benchmark.signal.inference import for_inference
 from tests.pretraining import toys
 
 ENCODERS = [name for name in registry.plugins("encoder") if not name.startswith("hear_model")]
@@ -53,7 +53,7 @@ def test_embeddings_are_those_of_the_pipeline(name: str, corpora: dict[int, Corp
     encoder = small(name)
     corpus = corpora[encoder.sample_rate]
     expected = embed(encoder, corpus, np.arange(len(corpus)), HOP_SECONDS, "cpu", SHORT)
-    ready = folded(encoder)
+    ready = for_inference(encoder)
     scale = max(1.0, float(np.abs(expected.clips).max()))
     with torch.inference_mode():
         for row in range(len(corpus)):
@@ -66,7 +66,7 @@ def test_embeddings_are_those_of_the_pipeline(name: str, corpora: dict[int, Corp
 
 
 def test_a_batch_is_embedded_clip_by_clip(corpora: dict[int, Corpus]):
-    encoder = folded(small("tagliasacchi_cnn"))
+    encoder = for_inference(small("tagliasacchi_cnn"))
     corpus = corpora[encoder.sample_rate]
     pair = torch.cat([waveform(corpus, 3), waveform(corpus, 4)])
     with torch.inference_mode():
@@ -80,7 +80,7 @@ def test_a_batch_is_embedded_clip_by_clip(corpora: dict[int, Corpus]):
 @pytest.mark.parametrize("name", ["tagliasacchi_cnn", "resnet18", "logmel_statistics"])
 @pytest.mark.parametrize("samples", [1, 9000, 40_000])
 def test_timestamps_are_the_centres_of_what_is_embedded(name: str, samples: int):
-    encoder = folded(small(name))
+    encoder = for_inference(small(name))
     rate, window = encoder.sample_rate, encoder.window or encoder.sample_rate
     audio = 0.1 * torch.randn(2, samples)
     with torch.inference_mode():
