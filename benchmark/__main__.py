@@ -14,8 +14,9 @@ def main() -> NoReturn:
     if ADDRESS in os.environ and (code := run_warm(os.environ[ADDRESS])) is not None:
         sys.exit(code)
     from benchmark.cli import main as run
+    from benchmark.ending import end_after
 
-    run()
+    end_after(run)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import json
 import os
 import signal
@@ -61,8 +59,6 @@ def main() -> NoReturn:
     """Run a command; an error that the user can mend is one sentence and exit code 2, an interrupt is exit code 130."""
     # Idle threads sleep instead of spinning: on a shared machine spinning makes a step many times slower. Read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Else the ending interpreter searches all that torch loaded for cycles: a second of every stage.
-    atexit.register(gc.freeze)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(standalone_mode=False)  # Typer turns an interrupt into this code instead of raising it

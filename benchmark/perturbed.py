@@ -24,6 +24,7 @@ from tqdm import tqdm
 from benchmark.artifacts import read_json, write_text
 from benchmark.columns import SCORE_COLUMNS
 from benchmark.config import Params, load_params
+from benchmark.ending import end_after
 from benchmark.errors import ConfigError, StaleArtifactError
 from benchmark.plan import active_stages, entries, make_plan, profile_of
 from benchmark.provenance import commit, host
@@ -211,4 +212,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    end_after(main)

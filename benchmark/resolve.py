@@ -17,6 +17,7 @@ from benchmark import registry
 from benchmark.artifacts import content_hash, read_json, write_json
 from benchmark.closure import code_hash
 from benchmark.config import Config, EncoderConfig, Training, merged, validate
+from benchmark.ending import end_after
 from benchmark.errors import ConfigError
 from benchmark.workspace import Workspace
 
@@ -182,4 +183,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    end_after(main)

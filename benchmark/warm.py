@@ -168,7 +168,7 @@ def _main(address: str) -> None:
         shutil.rmtree(Path(address).parent, ignore_errors=True)  # nobody else does where the keeper was killed
         return
     _become(request)
-    importlib.import_module("benchmark.cli").main()
+    importlib.import_module("benchmark.ending").end_after(importlib.import_module("benchmark.cli").main)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,7 @@ def stand_in(warm: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.P
     (tmp_path / "benchmark").mkdir()
     (tmp_path / "benchmark" / "__init__.py").touch()
     (tmp_path / "benchmark" / "cli.py").write_text(STAND_IN)
+    shutil.copy(ROOT / "benchmark" / "ending.py", tmp_path / "benchmark")
     environment = {**warm, "STAND_IN": str(tmp_path)}
     file = ROOT / "benchmark" / "warm.py"
 

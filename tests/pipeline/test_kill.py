@@ -1,7 +1,7 @@
 """Kill -9 at random moments (DVC alone, the stage alone, both), run again: the same bytes as a run that nobody disturbed.
 
-This is also the comparison of two runs from scratch, of one and of two stages at a time. ``BENCHMARK_KILLS`` sets how many
-kills there are.
+This is also the comparison of two runs from scratch: of commands that start alone, one stage at a time, as plain ``dvc repro``
+has them, and of forks, two at a time. ``BENCHMARK_KILLS`` sets how many kills there are.
 """
 
 from __future__ import annotations
@@ -55,16 +55,18 @@ def disturbed(project: Project, kill: Callable[[subprocess.Popen[str]], None], a
     return False
 
 
-def test_killed_at_random_moments_the_scores_are_the_same_bytes(first_run: Project, tmp_path: Path):
+def test_killed_at_random_moments_the_scores_are_the_same_bytes(request: pytest.FixtureRequest, tmp_path: Path):
     disturbances = random.Random(int(os.environ.get("BENCHMARK_KILL_SEED", "20")))
     other = Project.create(tmp_path / "killed")
     hits = 0
     for number in range(KILLS):
         kill = [kill_both, kill_stage, kill_dvc][number % 3]
         hits += disturbed(other, kill, disturbances.uniform(4, 25))
-    other.run("benchmark", "repro", "--jobs", "2")
-    assert other.repro() == set(), "what several processes of DVC have done is done for one"
+    other.repro()
     assert other.run("benchmark", "repro").stdout == "Profile standin is up to date.\n"
     assert hits > 0, "nothing was killed: the project ran faster than the kills came"
-    assert other.scores() == first_run.scores()
+    undisturbed: Project = request.getfixturevalue(
+        "first_run"
+    )  # last: the other process of these tests makes it meanwhile
+    assert other.scores() == undisturbed.scores()
     assert other.scores()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,24 +12,15 @@ from tests.pipeline.project import Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 STUDY = "studies/tiny.yaml"
-RUN_EVERYTHING = """
-from benchmark import stages
-from benchmark.config import load_params
-from benchmark.commands.common import chosen_workspace
-from benchmark.plan import make_plan
-
-workspace = chosen_workspace(None)
-make_plan(workspace).write()
-for run in load_params(workspace.root).active.runs:
-    stages.pretrain_stage(workspace, run)
-    stages.evaluate_stage(workspace, run)
-stages.aggregate_stage(workspace)
-"""
 
 
 def run_everything(project: Project) -> None:
-    """All stages that follow the preparation of data in one process, without DVC."""
-    project.run(sys.executable, "-c", RUN_EVERYTHING)
+    """All stages that follow the preparation of data, without DVC."""
+    project.run("benchmark", "plan", "--write")
+    for run in ("features-0", "untrained-0", "simclr-0"):
+        project.run("benchmark", "pretrain", "--run", run)
+        project.run("benchmark", "evaluate", "--run", run)
+    project.run("benchmark", "aggregate")
 
 
 @pytest.fixture(scope="module")
