@@ -82,46 +82,36 @@ class ScoreTable:
         Raises:
             NotEvaluableError: there is none, or none for one of several listed values.
         """
-        found = self._matching(where)
+        found = self._index.matching(where)
         if not len(found):
             raise NotEvaluableError(self._nothing(where))
         for column, wanted in where.items():
             if isinstance(wanted, tuple):
-                index = self._index[column]
+                index = self._index.columns[column]
                 present = set(index.codes[found].tolist())
                 if absent := [value for value in wanted if index.code_of.get(value) not in present]:
                     raise NotEvaluableError(self._nothing({**where, column: absent[0]}))
         return found
 
-    def _matching(self, where: Mapping[str, Choice]) -> Indices:
-        """Cells in ascending order: those of the rarest value first, then filtered column by column."""
-        wanted = {column: self._index[column].wanted(choice) for column, choice in where.items()}
-        rarest = min(wanted, key=lambda column: self._index[column].counts[wanted[column]].sum())
-        found = self._index[rarest].cells(wanted[rarest])
-        for column, codes in wanted.items():
-            own = self._index[column].codes[found]
-            found = found[own == codes[0]] if len(codes) == 1 else found[np.isin(own, codes)]
-        return found
+    @cached_property
+    def _index(self) -> _Index:
+        return _Index({column: _Column.of(self.cells[column]) for column in IDENTITY})
 
     @cached_property
-    def _index(self) -> dict[str, _Index]:
-        return {column: _Index.of(self.cells[column]) for column in IDENTITY}
+    def _index_of_missing(self) -> _Index:
+        return _Index({column: _Column.of(self.missing[column]) for column in IDENTITY})
 
     def _nothing(self, where: Mapping[str, Choice]) -> str:
-        keep = np.ones(len(self.missing), bool)
-        for column, wanted in where.items():
-            keep &= self.missing[column].isin([wanted] if isinstance(wanted, str) else wanted).to_numpy(bool)
-        if keep.any():
-            return f"{described(where)}: {'; '.join(sorted(set(self.missing['reason'][keep])))}"
+        missing = self._index_of_missing.matching(where)
+        if len(missing):
+            return f"{described(where)}: {'; '.join(sorted(set(self.missing['reason'].iloc[missing])))}"
         task = where.get("task")
         if isinstance(task, str) and task in self.task_groups:
             return (
                 f"{described(where)} matches no score: not all {len(self.task_groups[task])} tasks of the mean were run"
             )
         for column, wanted in where.items():
-            if not any(
-                value in self._index[column].code_of for value in ([wanted] if isinstance(wanted, str) else wanted)
-            ):
+            if not len(self._index.columns[column].wanted(wanted)):
                 return f"{described(where)} matches no score: none has {column}={wanted}"
         return f"{described(where)} matches no score"
 
@@ -134,7 +124,24 @@ def described(where: Mapping[str, Choice]) -> str:
 
 @dataclass(frozen=True)
 class _Index:
-    """Where the values of a column are: codes ``(C,)``, and the cells sorted by code."""
+    """Rows by the values of their columns."""
+
+    columns: Mapping[str, _Column]
+
+    def matching(self, where: Mapping[str, Choice]) -> Indices:
+        """Rows in ascending order: those of the rarest value first, then filtered column by column."""
+        wanted = {column: self.columns[column].wanted(choice) for column, choice in where.items()}
+        rarest = min(wanted, key=lambda column: self.columns[column].counts[wanted[column]].sum())
+        found = self.columns[rarest].rows(wanted[rarest])
+        for column, codes in wanted.items():
+            own = self.columns[column].codes[found]
+            found = found[own == codes[0]] if len(codes) == 1 else found[np.isin(own, codes)]
+        return found
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Where the values of a column are: a code for each row, and the rows sorted by code."""
 
     code_of: dict[str, int]
     codes: Indices
@@ -143,7 +150,7 @@ class _Index:
     ends: Indices
 
     @classmethod
-    def of(cls, column: pd.Series[str]) -> _Index:
+    def of(cls, column: pd.Series[str]) -> _Column:
         codes, values = pd.factorize(column)
         counts = np.bincount(codes, minlength=len(values))
         code_of = {str(value): code for code, value in enumerate(values)}
@@ -154,8 +161,8 @@ class _Index:
         values = (choice,) if isinstance(choice, str) else choice
         return np.array([self.code_of[value] for value in values if value in self.code_of], np.int64)
 
-    def cells(self, codes: Indices) -> Indices:
-        """Cells with one of the codes, in ascending order."""
+    def rows(self, codes: Indices) -> Indices:
+        """Rows with one of the codes, in ascending order."""
         parts = [self.order[self.ends[code] - self.counts[code] : self.ends[code]] for code in codes]
         return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
