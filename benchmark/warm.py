@@ -31,9 +31,13 @@ ADDRESS = "BENCHMARK_WARM"
 """Environment variable: the socket of the process to be forked."""
 _LIBRARIES = (
     "typer",
-    "pydantic",
+    "filelock",
+    "yaml",
+    "pydantic.main",  # pydantic itself loads nothing before it is used
+    "pydantic.type_adapter",
     "pandas",
     "pyarrow.parquet",
+    "pyarrow.pandas_compat",
     "soundfile",
     "soxr",
     "safetensors.torch",
@@ -43,8 +47,10 @@ _LIBRARIES = (
     "sklearn.metrics",
     "scipy.stats",
     "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
     "jinja2",
     "dvclive",
+    "dvc.repo",  # by DVCLive, for each run
 )
 _STREAMS = (0, 1, 2)
 _LENGTH_BYTES = 8
