@@ -197,7 +197,7 @@ def _grid(
 def _save(figure: Figure, path: Path, title: str, standin: bool) -> None:
     figure.suptitle(f"{BANNER}\n{title}" if standin else title, color="#b3261e" if standin else "black", fontsize=10)
     figure.draw_without_rendering()  # arranges the panels, once for both formats
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)  # "none" would have each format drawn twice
     drawing = io.StringIO()
     figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
     write_text(path.with_suffix(".svg"), drawing.getvalue())
