@@ -1,8 +1,9 @@
 """`dvc repro` with several stages at a time: DVC runs one after the other, and lets several of its processes share a workspace.
 
 DVC alone decides what must run, and starts it. Here stages that do not wait for each other are dealt out to several
-processes of it, runs (``pretrain`` and then ``evaluate``) and corpora (``prepare``); what waits for all of them runs last, as
-ever. A stage computes the same bits whatever runs beside it, and whether it loads its libraries itself or not.
+processes of it: corpora (``prepare``), runs (``pretrain`` and then ``evaluate``) and studies (``tables``). What waits for
+all of a kind runs after them, as ever. A stage computes the same bits whatever runs beside it, and whether it loads its
+libraries itself or not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -95,14 +97,20 @@ def _reproduce(dvc: _Dvc, params: Params, jobs: int, changed: set[str] | None) -
         changed = dvc.changed()
     profile, active = dvc.workspace.profile, params.active
     runs = {run: [f"{stage}@{profile}-{run}" for stage in ("pretrain", "evaluate")] for run in active.runs}
-    last = [f"aggregate@{profile}", *(f"tables@{profile}-{study}" for study in active.studies), f"report@{profile}"]
     waiting = {run: stages for run, stages in runs.items() if any(stage in changed for stage in stages)}
     if len(waiting) > 1:
         _side_by_side(dvc, waiting, jobs, "runs")
     elif waiting:  # alone it may show its own progress
         dvc.run("repro", "--single-item", *next(iter(waiting.values())))
-    if waiting or any(stage in changed for stage in last):
-        dvc.run("repro", "--single-item", "--keep-going", *last)
+    aggregate, report = f"aggregate@{profile}", f"report@{profile}"
+    tables = {study: [f"tables@{profile}-{study}"] for study in active.studies}
+    before_report = [aggregate, *chain.from_iterable(tables.values())]
+    rendered = waiting or changed.intersection(before_report)
+    if rendered and len(tables) > 1:
+        dvc.run("repro", "--single-item", aggregate)
+        _side_by_side(dvc, tables, jobs, "studies")
+    if rendered or report in changed:
+        dvc.run("repro", "--single-item", "--keep-going", *before_report, report)
 
 
 def _prepare(dvc: _Dvc, params: Params, jobs: int) -> None:

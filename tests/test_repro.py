@@ -69,11 +69,20 @@ def test_what_is_known_to_have_changed_is_not_asked_again(dvc: Recorded, params:
     assert last.startswith("repro --single-item --keep-going aggregate@sandbox")
 
 
-def test_a_single_run_is_followed_by_what_waits_for_it(dvc: Recorded, params: Params):
+def test_a_single_run_is_followed_by_what_waits_for_it(dvc: Recorded, params: Params, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        repro, "_side_by_side", lambda dvc, work, jobs, unit: dvc.asked.append(f"{jobs} at a time: {work}")
+    )
     run = params.active.runs[0]
     _reproduce(dvc, params, 2, {f"evaluate@sandbox-{run}"})
-    assert dvc.asked[0] == f"repro --single-item pretrain@sandbox-{run} evaluate@sandbox-{run}"
-    assert dvc.asked[1].startswith("repro --single-item --keep-going aggregate@sandbox")
+    tables = {study: [f"tables@sandbox-{study}"] for study in params.active.studies}
+    stages = " ".join(stage for [stage] in tables.values())
+    assert dvc.asked == [
+        f"repro --single-item pretrain@sandbox-{run} evaluate@sandbox-{run}",
+        "repro --single-item aggregate@sandbox",
+        f"2 at a time: {tables}",
+        f"repro --single-item --keep-going aggregate@sandbox {stages} report@sandbox",
+    ]
 
 
 def test_where_corpora_change_they_come_before_the_plan_and_the_question(dvc: Recorded, params: Params):
