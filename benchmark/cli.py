@@ -28,6 +28,7 @@ from benchmark.commands.common import ProfileOption
 from benchmark.commands.common import chosen_workspace as _workspace
 from benchmark.errors import BenchmarkError
 from benchmark.launch import passed_on
+from benchmark.memory import keep_freed_memory
 from benchmark.workspace import project_root
 
 app = typer.Typer(
@@ -59,6 +60,7 @@ def main() -> NoReturn:
     """Run a command; an error that the user can mend is one sentence and exit code 2, an interrupt is exit code 130."""
     # Idle threads sleep instead of spinning: on a shared machine spinning makes a step many times slower. Read when torch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(standalone_mode=False)  # Typer turns an interrupt into this code instead of raising it

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.memory import keep_freed_memory
 from tests.waiting import wait_until
 
+keep_freed_memory()  # as the command line does
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; read when torch loads
 for library in ("OMP", "OPENBLAS", "MKL"):
     # Tests run a process a core. A second thread on a small problem waits for work in a loop, ten times the time of the work.
