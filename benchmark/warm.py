@@ -29,7 +29,7 @@ from typing import Any
 
 ADDRESS = "BENCHMARK_WARM"
 """Environment variable: the socket of the process to be forked."""
-_LIBRARIES = (
+LIBRARIES = (
     "typer",
     "filelock",
     "yaml",
@@ -52,6 +52,7 @@ _LIBRARIES = (
     "dvclive",
     "dvc.repo",  # by DVCLive, for each run
 )
+"""What is loaded before the forks."""
 _STREAMS = (0, 1, 2)
 _LENGTH_BYTES = 8
 
@@ -163,7 +164,7 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _main(address: str) -> None:
-    for library in _LIBRARIES:
+    for library in LIBRARIES:
         importlib.import_module(library)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{address}.new")
