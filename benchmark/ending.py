@@ -25,7 +25,11 @@ def end_after(main: Callable[[], object]) -> NoReturn:
     try:
         main()
     except SystemExit as ending:
-        code = ending.code if isinstance(ending.code, int) else 0
+        if isinstance(ending.code, str):  # as Python does: said, and a failure
+            print(ending.code, file=sys.stderr)
+            code = _CRASHED
+        else:
+            code = ending.code or 0
     except BaseException:
         traceback.print_exc()
         code = _CRASHED

@@ -34,7 +34,7 @@ def ended(last: str, how: str, stdout: int = subprocess.PIPE) -> subprocess.Comp
     return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, env=buffered)
 
 
-@pytest.mark.parametrize("last", ["pass", "sys.exit(0)", "sys.exit(7)", "sys.exit()"])
+@pytest.mark.parametrize("last", ["pass", "sys.exit(0)", "sys.exit(7)", "sys.exit()", "sys.exit('why')"])
 def test_it_says_and_returns_what_an_ending_interpreter_does(last: str):
     at_once, as_ever = (ended(last, how) for how in ENDS)
     assert "late" in as_ever.stdout

@@ -25,11 +25,11 @@ def for_inference(encoder: Encoder) -> Encoder:
         raise ValueError("an encoder in training mode cannot be evaluated: its batch-norm statistics would move")
     copy = deepcopy(encoder)
     _fold_norms(copy)
-    for parent in list(copy.modules()):
+    for parent in [module for module in copy.modules() if not isinstance(module, WinogradConv2d)]:
         for name, module in parent.named_children():
             if isinstance(module, nn.Conv2d) and pays(module):
-                setattr(parent, name, WinogradConv2d(module).eval())
-    return copy
+                setattr(parent, name, WinogradConv2d(module))
+    return copy.eval()  # the new modules too
 
 
 def _fold_norms(encoder: Encoder) -> None:

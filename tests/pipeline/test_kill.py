@@ -65,8 +65,7 @@ def test_killed_at_random_moments_the_scores_are_the_same_bytes(request: pytest.
     other.repro()
     assert other.run("benchmark", "repro").stdout == "Profile standin is up to date.\n"
     assert hits > 0, "nothing was killed: the project ran faster than the kills came"
-    undisturbed: Project = request.getfixturevalue(
-        "first_run"
-    )  # last: the other process of these tests makes it meanwhile
+    # asked for last: the other process of these tests makes it meanwhile
+    undisturbed: Project = request.getfixturevalue("first_run")
     assert other.scores() == undisturbed.scores()
     assert other.scores()

@@ -84,3 +84,11 @@ def test_a_published_network_is_the_same_function(name: str, wide: int) -> None:
     ready = for_inference(encoder)
     assert sum(isinstance(module, WinogradConv2d) for module in ready.modules()) == wide
     assert relative_error(ready(waveform), encoder(waveform)) < 1e-5
+
+
+@torch.inference_mode()
+def test_a_network_that_is_ready_already_stays_as_it_is() -> None:
+    cls = registry.load("encoder", "tagliasacchi_cnn")
+    ready = for_inference(cls(cls.Config()).eval())
+    waveform = 0.1 * image(2, ready.window)
+    assert torch.equal(for_inference(ready)(waveform), ready(waveform))

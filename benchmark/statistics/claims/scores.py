@@ -95,11 +95,11 @@ class ScoreTable:
 
     @cached_property
     def _index(self) -> _Index:
-        return _Index({column: _Column.of(self.cells[column]) for column in IDENTITY})
+        return _Index.of(self.cells)
 
     @cached_property
     def _index_of_missing(self) -> _Index:
-        return _Index({column: _Column.of(self.missing[column]) for column in IDENTITY})
+        return _Index.of(self.missing)
 
     def _nothing(self, where: Mapping[str, Choice]) -> str:
         missing = self._index_of_missing.matching(where)
@@ -127,6 +127,10 @@ class _Index:
     """Rows by the values of their columns."""
 
     columns: Mapping[str, _Column]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> _Index:
+        return cls({column: _Column.of(rows[column]) for column in IDENTITY})
 
     def matching(self, where: Mapping[str, Choice]) -> Indices:
         """Rows in ascending order: those of the rarest value first, then filtered column by column."""
