@@ -11,7 +11,7 @@ from benchmark.warm import ADDRESS, run_warm
 
 def main() -> NoReturn:
     """Run a command; see :func:`benchmark.cli.main`."""
-    if ADDRESS in os.environ and (code := run_warm(os.environ[ADDRESS])) is not None:
+    if ADDRESS in os.environ and (code := run_warm(os.environ[ADDRESS], "benchmark.cli:main")) is not None:
         sys.exit(code)
     from benchmark.cli import main as run
     from benchmark.ending import end_after

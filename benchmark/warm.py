@@ -1,10 +1,10 @@
 """Stages that start at once: a process that has loaded the libraries is forked for each, where each would load them again.
 
-``benchmark repro`` keeps one such process while DVC runs (:func:`warm_starts`). Every ``benchmark ...`` below it hands over
-its arguments, environment, folder and standard streams (:func:`run_warm`), passes on the signals that it gets, and ends as
-the stage ends; killed, it takes the stage with it. Libraries alone are loaded beforehand, and nothing of them is called: each
-stage reads the project's own code anew, and no thread runs that a fork would lose. Without such a process (plain
-``dvc repro``, a GPU, another system than Linux, or libraries that are not loaded yet) a command starts as ever.
+``benchmark repro`` keeps one such process while DVC runs (:func:`warm_starts`). Every ``benchmark ...`` below it, also a rank
+that a stage launches, hands over its arguments, environment, folder and standard streams (:func:`run_warm`), passes on the
+signals that it gets, and ends as the stage ends; killed, it takes the stage with it. Libraries alone are loaded beforehand, and
+nothing of them is called: each stage reads the project's own code anew, and no thread runs that a fork would lose. Without such
+a process (plain ``dvc repro``, a GPU, another system than Linux, or libraries that are not loaded yet) a command starts as ever.
 
 Run as a script, this file is that process; so it imports nothing of the project until it is a stage.
 """
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,8 @@ _LENGTH_BYTES = 8
 
 
 @contextlib.contextmanager
-def warm_starts(device: str) -> Iterator[dict[str, str]]:
-    """Load the libraries beside whatever runs meanwhile; yields what commands need in their environment to use them.
+def warm_starts(device: str, libraries: Sequence[str] = LIBRARIES) -> Iterator[dict[str, str]]:
+    """Load ``libraries`` beside whatever runs meanwhile; yields what commands need in their environment to use them.
 
     Nothing where stages run on a GPU: they take long, and its driver is best loaded by the process that uses it.
     """
@@ -69,7 +69,7 @@ def warm_starts(device: str) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:  # readable by this user alone
         address = str(Path(folder) / "socket")
         # by its path and without its folder on the path: `benchmark/statistics` would hide a standard module
-        command = [sys.executable, "-P", __file__, address]
+        command = [sys.executable, "-P", __file__, address, *libraries]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
         try:
             yield {ADDRESS: address}
@@ -77,18 +77,23 @@ def warm_starts(device: str) -> Iterator[dict[str, str]]:
             server.communicate()  # it ends with its standard input, also where this process is killed
 
 
-def run_warm(address: str) -> int | None:
+def run_warm(address: str, main: str) -> int | None:
     """Run this process's command as a fork of the process that listens at ``address``.
 
-    Returns its exit code; None where nobody listens (yet).
+    Args:
+        address: a value of ``ADDRESS``.
+        main: what the command calls without arguments, as entry points name it: ``package.module:function``.
+
+    Returns:
+        The command's exit code; None where nobody listens (yet).
     """
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(address)
         except OSError:
             return None
-        request = {"argv": sys.argv, "path": sys.path, "folder": os.getcwd(), "environment": dict(os.environ)}
-        message = json.dumps(request).encode()
+        process = {"argv": sys.argv, "path": sys.path, "folder": os.getcwd(), "environment": dict(os.environ)}
+        message = json.dumps({"main": main, **process}).encode()
         socket.send_fds(connection, [len(message).to_bytes(_LENGTH_BYTES)], _STREAMS)
         connection.sendall(message)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -158,13 +163,12 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    del os.environ[ADDRESS]  # processes that it starts, ranks for example, are no commands of DVC's
     sys.path[:], sys.argv[:] = request["path"], request["argv"]
     sys.stdout.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
 
 
-def _main(address: str) -> None:
-    for library in LIBRARIES:
+def _main(address: str, *libraries: str) -> None:
+    for library in libraries:
         importlib.import_module(library)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{address}.new")
@@ -175,8 +179,10 @@ def _main(address: str) -> None:
         shutil.rmtree(Path(address).parent, ignore_errors=True)  # nobody else does where the keeper was killed
         return
     _become(request)
-    importlib.import_module("benchmark.ending").end_after(importlib.import_module("benchmark.cli").main)
+    module, _, function = request["main"].partition(":")
+    main = getattr(importlib.import_module(module), function)
+    importlib.import_module("benchmark.ending").end_after(lambda: sys.exit(main()))
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    _main(*sys.argv[1:])

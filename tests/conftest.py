@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
 
 from benchmark.memory import keep_freed_memory
+from benchmark.warm import ADDRESS, warm_starts
 from tests.waiting import wait_until
 
 keep_freed_memory()  # as the command line does
@@ -21,6 +23,8 @@ for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parent.parent
+SHARED = "BENCHMARK_TESTS_WARM"
+"""Environment variable: the socket of the process with libraries loaded, where several processes of tests share it."""
 
 
 def real_audio_folder() -> Path | None:
@@ -30,6 +34,15 @@ def real_audio_folder() -> Path | None:
         if candidate and (Path(candidate) / "ESC-50-master" / "meta" / "esc50.csv").is_file():
             return Path(candidate)
     return None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One process with libraries loaded for all processes of the tests, which are started next."""
+    if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        kept = ExitStack()
+        config.add_cleanup(kept.close)
+        for address in kept.enter_context(warm_starts("cpu")).values():
+            os.environ[SHARED] = address
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -78,16 +91,14 @@ def no_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def loaded() -> Iterator[Mapping[str, str]]:
+def loaded(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
     """The environment of commands that are forks of a process with its libraries loaded: see :mod:`benchmark.warm`.
 
     Until they are loaded commands would start alone, so this waits for them.
     """
-    from benchmark.warm import ADDRESS, warm_starts
-
     # what a script starts in the background ignores Ctrl-C's signal, and so would all below these tests
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with warm_starts("cpu") as environment:
+    with warm_starts("cpu") if SHARED not in os.environ else nullcontext({ADDRESS: os.environ[SHARED]}) as environment:
         if environment:
             wait_until(Path(environment[ADDRESS]).exists)
         yield environment

@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -18,14 +20,22 @@ from benchmark.scaffold import TESTS, write_skeleton
 ROOT = Path(__file__).parent.parent
 
 
-def run(*command: str, path: Path, cwd: Path) -> str:
+def run(*command: str, path: Path, cwd: Path, environment: Mapping[str, str] = MappingProxyType({})) -> str:
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
-    environment = {**own, "PYTHONPATH": os.pathsep.join([str(path), str(ROOT)]), "OMP_NUM_THREADS": "1"}
+    more = {"PYTHONPATH": os.pathsep.join([str(path), str(ROOT)]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *command],
+        cwd=cwd,
+        env={**own, **more, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+PYTEST = ("tests.forked", "pytest:console_main")
 
 
 @pytest.mark.parametrize("kind", registry.KINDS)
@@ -90,7 +100,7 @@ def test_nothing_is_overwritten(file: str, tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_skeletons_in_the_tree_pass_their_tests_and_the_linter(tmp_path: Path):
+def test_skeletons_in_the_tree_pass_their_tests_and_the_linter(tmp_path: Path, loaded: Mapping[str, str]):
     for package in ("methods", "tasks", "tests"):
         shutil.copytree(ROOT / package, tmp_path / package)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -98,7 +108,7 @@ def test_skeletons_in_the_tree_pass_their_tests_and_the_linter(tmp_path: Path):
     modules, tests = ([str(files[place].relative_to(tmp_path)) for files in written] for place in (0, 1))
     contracts = ["tests/tasks/test_tasks.py", "tests/tasks/test_contract.py"]
     words = ("-m", "not real_audio", "-rp", "-k", "new_sound")
-    output = run("pytest", *words, *tests, *contracts, path=tmp_path, cwd=tmp_path)
+    output = run(*PYTEST, *words, *tests, *contracts, path=tmp_path, cwd=tmp_path, environment=loaded)
     assert " failed" not in output
     for file in (*tests, *contracts):
         assert f"PASSED {file}" in output
@@ -108,9 +118,10 @@ def test_skeletons_in_the_tree_pass_their_tests_and_the_linter(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_skeletons_in_a_package_pass_their_tests_before_it_is_installed(tmp_path: Path):
+def test_skeletons_in_a_package_pass_their_tests_before_it_is_installed(tmp_path: Path, loaded: Mapping[str, str]):
     package = tmp_path / "my-sounds"
     tests = [write_skeleton(kind, f"new_{kind}", package, outside=True).files[1] for kind in registry.KINDS]
-    output = run("pytest", "-p", "no:cacheprovider", "-rp", *map(str, tests), path=package, cwd=package)
+    words = ("-p", "no:cacheprovider", "-rp")
+    output = run(*PYTEST, *words, *map(str, tests), path=package, cwd=package, environment=loaded)
     for file in tests:
         assert f"PASSED {file.relative_to(package)}" in output

@@ -157,7 +157,8 @@ def failures(folder: Path, corpus: Corpus) -> dict[str, str]:
     return said
 
 
-def main(folder: Path) -> None:
+def main() -> None:
+    folder = Path(sys.argv[1])
     torch.set_num_threads(1)
     corpus = Corpus.open(folder / "toy")
     with joined(Machine(threads=1, ranks=2), torch.device("cpu")):
@@ -165,7 +166,3 @@ def main(folder: Path) -> None:
         (folder / f"rank{rank()}.json").write_text(json.dumps(failures(folder / "two", corpus)))
     workspace = Workspace(folder / "undisturbed", "sandbox")
     pretrain(read_job(PretrainJob, workspace.plan("pretrain", "run-0")), workspace)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -54,17 +55,28 @@ def own_cache() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "BENCHMARK_CACHE"}
 
 
+def processes_of_rank(rank: int, root: Path) -> list[psutil.Process]:
+    """Those that run in the folder ``root``: the launcher may be a fork of the loaded process, and they below any process."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # ended, or somebody else's
+            if process.cwd() == str(root) and process.environ().get("RANK") == str(rank):
+                found.append(process)
+    return found
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, loaded: Mapping[str, str]) -> Path:
     """Where two ranks under torchrun left what they observed, beside their corpus and a run that nobody disturbed."""
     folder = tmp_path_factory.mktemp("ranks")
     corpus = toy_corpus(folder / "toy", samples=12_000)
     project(folder / "undisturbed", corpus)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    forked = ["-m", "tests.forked"]
+    torchrun = [sys.executable, *forked, "torch.distributed.run:main", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*torchrun, "-m", "tests.pretraining.ranks", str(folder)],
+        [*torchrun, *forked, "tests.pretraining.ranks:main", str(folder)],
         cwd=ROOT,
-        env=own_cache(),
+        env={**own_cache(), **loaded},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -153,11 +165,7 @@ def test_a_killed_rank_ends_the_job_and_running_again_gives_the_same_bytes(
     while not list(workspace.cache.glob("checkpoints/*/step-*.safetensors")) and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
-    [victim] = [
-        child
-        for child in psutil.Process().children(recursive=True)  # the launcher may be a fork of the loaded process
-        if child.status() != psutil.STATUS_ZOMBIE and child.environ().get("RANK") == "1"
-    ]
+    [victim] = processes_of_rank(1, workspace.root)
     victim.kill()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
