@@ -38,6 +38,7 @@ def real_audio_folder() -> Path | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """One process with libraries loaded for all processes of the tests, which are started next."""
+    gc.disable()  # what is loaded from here to the end of the collection stays
     if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
         kept = ExitStack()
         config.add_cleanup(kept.close)
@@ -55,6 +56,7 @@ def pytest_collection_finish() -> None:
     """What was imported and collected lives to the end: no search for garbage walks it again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
