@@ -348,7 +348,8 @@ def _coloured_noise(generator: np.random.Generator, samples: int, rate: int, cen
 
 def _smooth(controls: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
     """Straight lines between ``controls``, as ``(samples,)``."""
-    return np.interp(np.arange(samples) / _CONTROL, np.arange(len(controls)), controls)
+    rises = np.diff(controls)[:, None] * (np.arange(_CONTROL) / _CONTROL)
+    return (rises + controls[:-1, None]).reshape(-1)[:samples]
 
 
 def _drift(generator: np.random.Generator, samples: int, size: float) -> NDArray[np.float64]:

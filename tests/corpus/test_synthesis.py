@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmark.corpus import synthesis
 from benchmark.corpus.synthesis import (
     Language,
     Voice,
@@ -108,6 +109,13 @@ def test_wav_is_what_libsndfile_writes(tmp_path: Path):
     found, rate = soundfile.read(tmp_path / "a.wav")
     assert rate == 22_050
     np.testing.assert_allclose(found, audio, atol=1e-6)
+
+
+@pytest.mark.parametrize("samples", [1, 31, 32, 33, 1000])
+def test_slow_changes_are_straight_lines(samples: int):
+    controls = np.random.default_rng(0).normal(size=samples // 32 + 2)
+    expected = np.interp(np.arange(samples) / 32, np.arange(len(controls)), controls)
+    np.testing.assert_array_equal(synthesis._smooth(controls, samples), expected)
 
 
 def test_16_bit_wav_has_the_samples_that_libsndfile_makes_of_it(tmp_path: Path):

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from benchmark import registry
+from benchmark.corpus import decode
 from benchmark.corpus.layout import MEDIA, walk
 from benchmark.corpus.prepare import prepare
 from benchmark.corpus.splits import classes, folds, labels, selected
@@ -201,6 +202,10 @@ class TestDataset:
         shutil.copytree(root / "raw" / dataset.id, tmp_path / "raw")
         bad = corpus.clips["path"].iloc[3]
         (tmp_path / "raw" / bad).write_bytes(b"not audio")
+        real_decode, broken = decode.decode, tmp_path / "raw" / bad
+        monkeypatch.setattr(
+            decode, "decode", lambda path, rate: real_decode(path, rate) if path == broken else np.ones(8, np.float32)
+        )
         with pytest.raises(DataError, match="known_bad"):
             prepare(dataset, tmp_path / "raw", tmp_path / "out", 8_000, 2, True, tmp_path / "cache")
         monkeypatch.setattr(type(dataset), "known_bad", {**dataset.known_bad, bad: "overwritten"})
