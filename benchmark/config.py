@@ -451,11 +451,20 @@ def load_yaml(path: Path) -> Any:
         ConfigError: it is missing or does not parse.
     """
     try:
-        return deepcopy(_parsed(path.read_text(encoding="utf-8")))
+        return parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist.") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text of ours says.
+
+    Raises:
+        yaml.YAMLError: it does not parse.
+    """
+    return deepcopy(_parsed(text))
 
 
 @lru_cache(maxsize=32)

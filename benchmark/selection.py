@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from benchmark.artifacts import write_text
-from benchmark.config import load_params
+from benchmark.config import load_params, parse_yaml
 from benchmark.errors import ConfigError
 from benchmark.plan import active_stages, is_active
 
@@ -32,7 +32,7 @@ def select_profile(root: Path, name: str, only: Sequence[str] = ()) -> bool:
     old = file.read_text(encoding="utf-8")
     new = _replaced(old, "profile", f"profile: [{name}]\n")
     new = _replaced(new, "active", f"active:\n{indented}")
-    if yaml.safe_load(new) != {**yaml.safe_load(old), "profile": [name], "active": active}:
+    if parse_yaml(new) != {**parse_yaml(old), "profile": [name], "active": active}:
         raise ConfigError(
             "params.yaml: `profile:` and `active:` must be keys of their own at the top level; restore its layout."
         )

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from benchmark.config import (
     Params,
@@ -14,6 +13,7 @@ from benchmark.config import (
     Training,
     load_params,
     merged,
+    parse_yaml,
     validate,
 )
 from benchmark.errors import ConfigError
@@ -34,7 +34,7 @@ ALLOWED = {
 
 
 def params(**changes: object) -> dict[str, object]:
-    return {**yaml.safe_load((ROOT / "params.yaml").read_text()), **changes}
+    return {**parse_yaml((ROOT / "params.yaml").read_text()), **changes}
 
 
 def test_the_committed_params_and_studies_are_valid():
@@ -107,7 +107,7 @@ def test_a_profile_changes_nothing_of_a_run_but_its_scale():
     ],
 )
 def test_a_study_that_names_what_it_does_not_declare_is_refused(key: str, value: object, sentence: str):
-    study = yaml.safe_load((ROOT / "studies" / "transfer.yaml").read_text())
+    study = parse_yaml((ROOT / "studies" / "transfer.yaml").read_text())
     study["runs"]["simclr_us8k"][key] = value
     with pytest.raises(ConfigError, match=sentence):
         validate(Study, study, "studies/transfer.yaml")
@@ -115,7 +115,7 @@ def test_a_study_that_names_what_it_does_not_declare_is_refused(key: str, value:
 
 @pytest.mark.parametrize("protocol", ["linaer", {"default": "linear", "simclr_us8k": "linaer"}])
 def test_a_table_of_an_undeclared_protocol_is_refused(protocol: object):
-    study = yaml.safe_load((ROOT / "studies" / "transfer.yaml").read_text())
+    study = parse_yaml((ROOT / "studies" / "transfer.yaml").read_text())
     study["tables"]["accuracy"]["protocol"] = protocol
     with pytest.raises(ConfigError, match="table accuracy names the undeclared protocol 'linaer'"):
         validate(Study, study, "studies/transfer.yaml")

@@ -13,7 +13,7 @@ import yaml
 from benchmark import registry
 from benchmark.artifacts import read_json, write_json
 from benchmark.closure import closure
-from benchmark.config import Protocol, Training, load_params
+from benchmark.config import Protocol, Training, load_params, parse_yaml
 from benchmark.errors import ConfigError
 from benchmark.jobs import EvaluateJob, PretrainJob, read_job
 from benchmark.plan import FINE_TUNING, Planner, active_stages, check_active, check_fine_tuning
@@ -48,7 +48,7 @@ def planner(root: Path, profile: str = "mini", **absent: str) -> Planner:
 
 def change_run(root: Path, run: str, **changes: object) -> None:
     file = root / "studies" / "transfer.yaml"
-    study = yaml.safe_load(file.read_text())
+    study = parse_yaml(file.read_text())
     study["runs"][run].update(changes)
     file.write_text(yaml.safe_dump(study))
 
@@ -77,7 +77,7 @@ def test_a_job_survives_its_json(root: Path, tmp_path: Path):
 
 
 def test_a_run_is_its_methods_defaults_under_its_delta_under_the_profiles_scale(root: Path):
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    params = parse_yaml((root / "params.yaml").read_text())
     params["profiles"]["mini"]["runs"]["default"]["steps"] = 123
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     job = jobs(planner(root))[0]["simclr_us8k-0"]
@@ -121,7 +121,7 @@ def test_a_run_trained_once_a_fold_is_evaluated_on_that_task_only(root: Path):
 def fine_tuned(root: Path, run: str = "simclr_us8k", **settings: Any) -> None:
     """Give a run of the transfer study the protocol ``tuned`` beside ``linear``."""
     file = root / "studies" / "transfer.yaml"
-    study = yaml.safe_load(file.read_text())
+    study = parse_yaml(file.read_text())
     study["protocols"]["tuned"] = {"head": "fine_tune", "unit": "slice", "training": {"lr": 0.01}, **settings}
     study["runs"][run]["protocols"] = ["tuned", "linear"]
     file.write_text(yaml.safe_dump(study))
@@ -130,7 +130,7 @@ def fine_tuned(root: Path, run: str = "simclr_us8k", **settings: Any) -> None:
 def test_fine_tuning_is_its_methods_defaults_under_its_delta_under_the_profiles_scale(root: Path):
     before = jobs(planner(root))[1]["simclr_us8k-0"]
     fine_tuned(root)
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    params = parse_yaml((root / "params.yaml").read_text())
     params["profiles"]["mini"]["protocols"]["tuned"] = {"epochs": 3, "batch_size": 32, "replicas": 2}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     job = jobs(planner(root))[1]["simclr_us8k-0"]
@@ -214,7 +214,7 @@ def test_labels_that_do_not_fit_are_refused(root: Path, changes: dict[str, Any],
 
 
 def test_the_scale_of_a_protocol_may_be_one_studys_alone(root: Path):
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    params = parse_yaml((root / "params.yaml").read_text())
     mini = params["profiles"]["mini"]
     mini["protocols"] |= {"linear_published@transfer": {"steps": 7}, "linear_published": {"steps": 8}}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
@@ -251,7 +251,7 @@ def test_a_standin_lacks_classes_where_its_dataset_says_so(
 
 
 def test_a_rate_that_no_corpus_has_is_refused(root: Path):
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    params = parse_yaml((root / "params.yaml").read_text())
     params["profiles"]["sandbox"]["rates"] = {"default": [16000]}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(ConfigError, match="rates lacks 22050 Hz"):
@@ -266,9 +266,9 @@ def test_stages_that_do_not_match_the_profile_are_refused(root: Path):
 
 
 def test_two_studies_may_not_name_the_same_run(root: Path):
-    study = yaml.safe_load((root / "studies" / "transfer.yaml").read_text())
+    study = parse_yaml((root / "studies" / "transfer.yaml").read_text())
     (root / "studies" / "copy.yaml").write_text(yaml.safe_dump({**study, "id": "copy"}))
-    params = yaml.safe_load((root / "params.yaml").read_text())
+    params = parse_yaml((root / "params.yaml").read_text())
     params["profiles"]["mini"]["studies"].append("copy")
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(ConfigError, match="two studies name the run"):
@@ -297,7 +297,7 @@ def test_the_report_is_told_in_what_its_scale_departs_from_the_papers(root: Path
 
 
 def test_what_the_papers_published_is_rendered_and_decides_no_score():
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    stages = parse_yaml((ROOT / "dvc.yaml").read_text())["stages"]
     published = {"results/published", "results/errata.yaml"}
     read = {name: published & set(stage.get("deps", ())) for name, stage in stages.items()}
     assert {name: files for name, files in read.items() if files} == {

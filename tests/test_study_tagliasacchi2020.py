@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from benchmark.artifacts import write_json
-from benchmark.config import load_params
+from benchmark.config import load_params, parse_yaml
 from benchmark.jobs import EvaluateJob, PretrainJob
 from benchmark.plan import Planner, active_stages
 from benchmark.published.results import load_settings, read_published_results
@@ -62,7 +61,7 @@ def evaluations(plan: Planner) -> list[EvaluateJob]:
 @pytest.fixture(scope="module")
 def stated() -> Any:
     """What the paper says of its own settings."""
-    return yaml.safe_load((ROOT / "results" / "published" / "protocols.yaml").read_text())[STUDY]
+    return parse_yaml((ROOT / "results" / "published" / "protocols.yaml").read_text())[STUDY]
 
 
 def test_pre_training_is_as_stated(pretrain: dict[str, PretrainJob], stated: Any):
@@ -184,7 +183,7 @@ def test_every_printed_number_is_a_declared_score(evaluations: list[EvaluateJob]
 @pytest.fixture(scope="module")
 def claims() -> dict[str, Any]:
     """What the paper's claims need, by id."""
-    own = yaml.safe_load((ROOT / "results" / "published" / "claims.yaml").read_text())["claims"]
+    own = parse_yaml((ROOT / "results" / "published" / "claims.yaml").read_text())["claims"]
     return {claim["id"]: claim["needs"] for claim in own if claim["paper"] == STUDY}
 
 

@@ -44,12 +44,12 @@ def sign_flip_p(differences: Floats, flips: int, generator: np.random.Generator)
 
 
 def holm(p_values: Floats) -> Floats:
-    """Holm's step-down adjustment ``(m,) -> (m,)``: rejecting below alpha keeps the family-wise error at alpha."""
-    count = len(p_values)
-    order = np.argsort(p_values, kind="stable")
-    stepped = np.maximum.accumulate(np.minimum(p_values[order] * (count - np.arange(count)), 1.0))
-    adjusted = np.empty(count)
-    adjusted[order] = stepped
+    """Holm's step-down adjustment of families ``(..., m) -> (..., m)``: rejecting below alpha keeps a family's error at alpha."""
+    count = p_values.shape[-1]
+    order = np.argsort(p_values, axis=-1, kind="stable")
+    stepped = np.minimum(np.take_along_axis(p_values, order, axis=-1) * (count - np.arange(count)), 1.0)
+    adjusted = np.empty(p_values.shape)
+    np.put_along_axis(adjusted, order, np.maximum.accumulate(stepped, axis=-1), axis=-1)
     return adjusted
 
 

@@ -8,6 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from benchmark.cli import app
+from benchmark.config import parse_yaml
 from benchmark.errors import ConfigError
 from benchmark.statistics.claims.grammar import CLAIMS_FILE
 
@@ -34,7 +35,7 @@ def test_published_exits_with_0_where_all_is_as_stated(checkout: Path):
 
 
 def test_published_exits_with_1_and_names_the_claim_that_differs(checkout: Path):
-    data = yaml.safe_load((checkout / CLAIMS_FILE).read_text())
+    data = parse_yaml((checkout / CLAIMS_FILE).read_text())
     data["claims"][0]["evidence"]["published_verdict"] = False
     (checkout / CLAIMS_FILE).write_text(yaml.safe_dump(data))
     result = CliRunner().invoke(app, ["claims", "--published"])

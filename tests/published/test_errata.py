@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
+from benchmark.config import parse_yaml
 from benchmark.errors import ConfigError
 from benchmark.published.errata import load_errata
 from tests.published.conftest import ROOT, spoil
@@ -16,7 +16,7 @@ ERRATA = Path("results") / "errata.yaml"
 def project(copy: Path) -> Path:
     """A spoilable project in which the files that the errata name are there."""
     for section in ("choices", "deviations"):
-        for entry in yaml.safe_load((copy / ERRATA).read_text())[section]:
+        for entry in parse_yaml((copy / ERRATA).read_text())[section]:
             if entry.get("where"):
                 (copy / entry["where"]).parent.mkdir(parents=True, exist_ok=True)
                 (copy / entry["where"]).touch()
@@ -24,7 +24,7 @@ def project(copy: Path) -> Path:
 
 
 def test_every_conflict_of_the_tables_file_is_there_with_a_consequence():
-    listed = yaml.safe_load((ROOT / "results" / "published" / "tables.yaml").read_text())["conflicts"]
+    listed = parse_yaml((ROOT / "results" / "published" / "tables.yaml").read_text())["conflicts"]
     errata = load_errata(ROOT)
     assert [conflict.model_dump() for conflict, _ in errata.conflicts] == listed
     assert all(consequence for _, consequence in errata.conflicts)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
+from benchmark.config import parse_yaml
 from benchmark.published.layout import Published, load_published
 from benchmark.reporting.formats import PREAMBLE
 from benchmark.reporting.own_scores import KEY, OwnScores
@@ -73,7 +73,7 @@ def numbers() -> Numbers:
 
 
 def layouts() -> list[tuple[str, str, dict[str, Any]]]:
-    papers = yaml.safe_load((PUBLISHED / "tables.yaml").read_text())["papers"]
+    papers = parse_yaml((PUBLISHED / "tables.yaml").read_text())["papers"]
     return [(paper, name, table) for paper, layout in papers.items() for name, table in layout["tables"].items()]
 
 

@@ -63,6 +63,8 @@ def test_at_most_five_percent_are_significant_where_nothing_differs(groups: int)
 def test_holm_by_hand():
     np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
     assert holm(np.array([])).shape == (0,)
+    families = np.array([[[0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.01, 0.2]]])
+    np.testing.assert_allclose(holm(families), [[[0.03, 0.06, 0.06, 0.02], [1, 1, 0.04, 0.6]]])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

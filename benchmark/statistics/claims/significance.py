@@ -41,7 +41,7 @@ def adjusted(p_values: Floats) -> Floats:
     result = p_values.copy()
     tested = np.isfinite(p_values[:, 0])
     if tested.any():
-        result[tested] = np.stack([holm(side) for side in p_values[tested].T], axis=1)
+        result[tested] = holm(p_values[tested].T).T
     return result
 
 

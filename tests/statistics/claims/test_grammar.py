@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmark.config import parse_yaml
 from benchmark.errors import ConfigError
 from benchmark.statistics.claims.grammar import CLAIMS_FILE, load_claims
 from tests.statistics.claims.toys import statement
@@ -66,7 +67,7 @@ def test_a_mapping_for_each_is_a_product_and_a_list_is_itself():
 
 
 def test_a_fault_is_named_by_its_claim(tmp_path: Path):
-    data = yaml.safe_load((ROOT / CLAIMS_FILE).read_text())
+    data = parse_yaml((ROOT / CLAIMS_FILE).read_text())
     data["claims"] = data["claims"][:2]
     path = tmp_path / CLAIMS_FILE
     path.parent.mkdir(parents=True)
