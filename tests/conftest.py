@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -36,14 +36,28 @@ def real_audio_folder() -> Path | None:
     return None
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """What a script starts in the background ignores Ctrl-C's signal, and so would all that is started below these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def loaded_process() -> AbstractContextManager[Mapping[str, str]]:
+    """A process with its libraries loaded: the one of all processes of these tests, or one of our own."""
+    return nullcontext({ADDRESS: os.environ[SHARED]}) if SHARED in os.environ else warm_starts("cpu")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """One process with libraries loaded for all processes of the tests, which are started next."""
     gc.disable()  # what is loaded from here to the end of the collection stays
     if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
         kept = ExitStack()
         config.add_cleanup(kept.close)
-        for address in kept.enter_context(warm_starts("cpu")).values():
-            os.environ[SHARED] = address
+        with interruptible():
+            for address in kept.enter_context(warm_starts("cpu")).values():
+                os.environ[SHARED] = address
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -98,13 +112,10 @@ def loaded(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
 
     Until they are loaded commands would start alone, so this waits for them.
     """
-    # what a script starts in the background ignores Ctrl-C's signal, and so would all below these tests
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with warm_starts("cpu") if SHARED not in os.environ else nullcontext({ADDRESS: os.environ[SHARED]}) as environment:
+    with interruptible(), loaded_process() as environment:
         if environment:
             wait_until(Path(environment[ADDRESS]).exists)
         yield environment
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
