@@ -33,8 +33,8 @@ def main():
     if sys.argv[1] == "about":
         print(json.dumps({"argv": sys.argv[1:], "folder": os.getcwd(), "loaded": loaded, "environment": dict(os.environ)}))
         sys.exit(7)
-    print(os.getpid(), flush=True)
     try:
+        print(os.getpid(), flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         sys.exit(5)
