@@ -267,8 +267,6 @@ def write_audio(path: Path, audio: Wave, rate: int) -> None:
 def _write(path: Path, audio: Wave, rate: int, subtype: str | None, format_: str) -> None:
     """Write through memory: libsndfile would wait for the disk after every file."""
     buffer = io.BytesIO()
-    if subtype == "PCM_16":  # rounded down, as libsndfile does in six times the time
-        audio = np.clip(np.floor(audio * np.float32(1 << 15)), -(1 << 15), (1 << 15) - 1).astype(np.int16)
     soundfile.write(buffer, audio, rate, subtype=subtype, format=format_)
     content = bytearray(buffer.getvalue())
     if subtype in {
