@@ -15,6 +15,7 @@ import contextlib
 import importlib
 import json
 import os
+import pkgutil
 import select
 import shutil
 import signal
@@ -179,9 +180,8 @@ def _main(address: str, *libraries: str) -> None:
         shutil.rmtree(Path(address).parent, ignore_errors=True)  # nobody else does where the keeper was killed
         return
     _become(request)
-    module, _, function = request["main"].partition(":")
-    main = getattr(importlib.import_module(module), function)
-    importlib.import_module("benchmark.ending").end_after(lambda: sys.exit(main()))
+    main, end_after = map(pkgutil.resolve_name, (request["main"], "benchmark.ending:end_after"))
+    end_after(lambda: sys.exit(main()))
 
 
 if __name__ == "__main__":

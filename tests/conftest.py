@@ -51,13 +51,17 @@ def loaded_process() -> AbstractContextManager[Mapping[str, str]]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """One process with libraries loaded for all processes of the tests, which are started next."""
-    gc.disable()  # what is loaded from here to the end of the collection stays
     if config.getoption("numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
         kept = ExitStack()
         config.add_cleanup(kept.close)
         with interruptible():
             for address in kept.enter_context(warm_starts("cpu")).values():
                 os.environ[SHARED] = address
+
+
+def pytest_collectstart() -> None:
+    """No search for garbage walks what is loaded and collected; of several processes, those alone that collect."""
+    gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -107,7 +111,7 @@ def no_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def loaded(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
+def loaded() -> Iterator[Mapping[str, str]]:
     """The environment of commands that are forks of a process with its libraries loaded: see :mod:`benchmark.warm`.
 
     Until they are loaded commands would start alone, so this waits for them.

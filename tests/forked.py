@@ -3,8 +3,8 @@
 Where there is no such process (:func:`benchmark.warm.warm_starts`) the function is called here.
 """
 
-import importlib
 import os
+import pkgutil
 import sys
 
 from benchmark.warm import ADDRESS, run_warm
@@ -13,5 +13,4 @@ if __name__ == "__main__":
     main = sys.argv.pop(1)
     if ADDRESS in os.environ and (code := run_warm(os.environ[ADDRESS], main)) is not None:
         sys.exit(code)
-    module, _, function = main.partition(":")
-    sys.exit(getattr(importlib.import_module(module), function)())
+    sys.exit(pkgutil.resolve_name(main)())

@@ -105,9 +105,9 @@ def null_rates(
     formula = compiled(statement, Scope(_table(values), "simulated", {}))
     comparisons = list(checks(formula))
     p_values = np.stack(
-        [np.stack(sides(c.values.reshape(draws, seeds), c.margin, c.band, test), axis=-1) for c in comparisons], axis=1
+        [np.stack(sides(c.values.reshape(draws, seeds), c.margin, c.band, test), axis=1) for c in comparisons], axis=2
     )
-    states = decided(holm(p_values.swapaxes(1, 2)).swapaxes(1, 2))
+    states = decided(holm(p_values).swapaxes(1, 2))
     verdicts = resolved(formula, dict(zip(comparisons, states.T, strict=True)))
     return Rates(float(np.mean(verdicts == 1)), float(np.mean(verdicts == -1)))
 
